@@ -1,0 +1,122 @@
+# lmpipe.  `make help` lists the targets.
+#
+#   make                    build/bin/*
+#   make SAN=address,undefined test      build/address-undefined/bin/*, tested
+#   make CC=clang WERROR=1  build/clang/bin/*
+#
+# A tool is tools/X.c, a unit test tests/unit/X.c, a fuzz target tests/fuzz/X.c, a benchmark
+# tests/bench/X.c: all found by wildcard.  Options of this machine belong in config.mk.
+-include config.mk
+
+comma   := ,
+VARIANT := $(subst $(comma),-,$(SAN))$(if $(findstring clang,$(CC)),$(if $(SAN),-)clang)
+B       := build$(if $(VARIANT),/$(VARIANT))
+O       := $(B)/obj
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 -Wstrict-prototypes \
+           -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wwrite-strings \
+           -Wcast-qual -Wcast-align -Wconversion -Wno-sign-conversion -Wdouble-promotion \
+           $(if $(WERROR),-Werror)
+VERSION := 0.1.0
+FLAGS   := -std=c11 -fno-common -ffp-contract=off -pthread $(WARN) $(CFLAGS) \
+           $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+PKGS    := libarchive libzstd openblas
+CPPFLAGS += -I. -D_GNU_SOURCE -DLMPIPE_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+
+# train/kernel/vec.c is compiled once per instruction set; cpu.h picks one at run time.
+VEC_portable :=
+VEC_avx2     := -mavx2 -mfma
+VEC_avx512   := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+VECS    := $(if $(wildcard train/kernel/vec.c),portable avx2 avx512)
+
+src      = $(wildcard $(1)/*.c $(1)/*/*.c)
+COMMON  := $(call src,libcommon)
+TRAIN   := $(filter-out train/kernel/vec.c,$(call src,train))
+TOOLS   := $(patsubst tools/%.c,$(B)/bin/%,$(wildcard tools/*.c))
+UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
+FUZZ    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz/*.c))
+BENCH   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
+SCRIPTS := $(wildcard tests/*.t tests/cli/*.t)
+LIBS    := $(B)/libtrain.a $(B)/libcommon.a
+
+all: $(TOOLS)   ## build every program into build/bin
+
+$(B)/libcommon.a: $(COMMON:%.c=$(O)/%.o)
+$(B)/libtrain.a: $(TRAIN:%.c=$(O)/%.o) $(VECS:%=$(O)/train/kernel/vec_%.o)
+$(LIBS):
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(TOOLS): $(B)/bin/%: $(O)/tools/%.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	@$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(UNIT) $(BENCH): $(B)/tests/%: $(O)/tests/%.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	@$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A fuzz target linked with replay.c runs its corpus; `make fuzz` links libFuzzer instead.
+$(filter-out %/replay,$(FUZZ)): $(B)/tests/%: $(O)/tests/%.o $(O)/tests/fuzz/replay.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	@$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/train/kernel/vec_%.o: train/kernel/vec.c
+	@mkdir -p $(@D)
+	@echo "CC $@"
+	@$(CC) $(FLAGS) $(VEC_$*) -DVEC_TARGET=$* $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@$(CC) $(FLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+deps:   ## install the Debian packages that building and testing need
+	@tests/deps.sh
+
+test: all $(UNIT) $(filter-out %/replay,$(FUZZ))   ## every test; closes with N passed, N failed, N skipped
+	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" CC="$(CC)" tests/run.sh
+
+check: ## what a commit must pass: both compilers without a warning, the tests
+	$(MAKE) WERROR=1 all
+	$(MAKE) WERROR=1 CC=clang all
+	$(MAKE) test
+
+demo: all   ## text to a trained, evaluated, generating model, in build/demo
+	@B="$(CURDIR)/$(B)" train/recipes/demo.sh build/demo
+
+bench: all $(BENCH)   ## speed against ceilings measured in the same run, TSV
+	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" tests/bench/run.sh
+
+FUZZ_SECONDS ?= 120
+fuzz:   ## every parser under libFuzzer, ASan and UBSan, FUZZ_SECONDS each (needs clang)
+	@SRC="$(CURDIR)" FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+torture: all   ## kill -9 and disk faults at every step of what writes files
+	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" tests/torture.sh
+
+install: all   ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
+	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
+	for s in 1 5 7; do for p in man/*.$$s; do test ! -e "$$p" || \
+	    install -m 644 "$$p" $(DESTDIR)$(PREFIX)/share/man/man$$s; done; done
+
+uninstall:   ## remove what install put there
+	for t in $(notdir $(TOOLS)); do rm -f "$(DESTDIR)$(PREFIX)/bin/$$t"; done
+	for p in $(notdir $(wildcard man/*.[157])); do \
+	    rm -f "$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$$p"; done
+
+clean:   ## remove build/
+	rm -rf build
+
+help:   ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: all deps test check demo bench fuzz torture install uninstall clean help
+.SECONDARY:
+.DELETE_ON_ERROR:
+-include $(shell test -d $(O) && find $(O) -name '*.d')

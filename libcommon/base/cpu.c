@@ -1,0 +1,65 @@
+#include "libcommon/base/cpu.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = { "portable", "avx2", "avx512" };
+
+static enum cpu_tier detect(void)
+{
+    enum cpu_tier best = CPU_PORTABLE;
+    const char *want = getenv("LMPIPE_CPU");
+
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("sse4.2"))
+        best = CPU_AVX2;
+    if (best == CPU_AVX2 && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi2"))
+        best = CPU_AVX512;
+#endif
+    for (int t = CPU_PORTABLE; want && t <= (int)best; t++)
+        if (strcmp(want, names[t]) == 0)
+            return (enum cpu_tier)t;
+    return best;
+}
+
+enum cpu_tier cpu_tier(void)
+{
+    static int tier = -1; /* a race writes the same value twice */
+
+    if (__atomic_load_n(&tier, __ATOMIC_RELAXED) < 0)
+        __atomic_store_n(&tier, (int)detect(), __ATOMIC_RELAXED);
+    return (enum cpu_tier)__atomic_load_n(&tier, __ATOMIC_RELAXED);
+}
+
+const char *cpu_name(enum cpu_tier tier)
+{
+    return names[tier];
+}
+
+int cpu_count(void)
+{
+    cpu_set_t set;
+    int n = 1;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        n = CPU_COUNT(&set);
+    if (f) {
+        long quota, period;
+
+        if (fscanf(f, "%ld %ld", &quota, &period) == 2 && period > 0 && quota > 0) {
+            long most = (quota + period - 1) / period;
+
+            if (most < n)
+                n = (int)most;
+        }
+        fclose(f);
+    }
+    return n > 0 ? n : 1;
+}

@@ -1,0 +1,70 @@
+/* tokenizer.h - text to token ids and back, as the model's own tokenizer does it.
+ *
+ * Today: HF tokenizer.json with byte-level BPE (GPT-2, Llama-3.x, Qwen2/2.5 and what lmvocab writes);
+ * semantics of huggingface/tokenizers 0.23.  A struct tokenizer is read-only after loading and is
+ * shared by threads; each thread has an encoder of its own (scratch and word cache).
+ */
+#ifndef LIBCOMMON_TEXT_TOKENIZER_H
+#define LIBCOMMON_TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+
+#define TOKENIZER_NONE UINT32_MAX
+
+enum tokenizer_special {
+    TOKENIZER_SPECIAL_NONE,  /* special strings in the text are text */
+    TOKENIZER_SPECIAL_PARSE, /* they become their ids, as HF does */
+    TOKENIZER_SPECIAL_ERROR, /* they are an error */
+};
+
+struct tokenizer;
+struct tokenizer_encoder;
+
+struct tokenizer_info {
+    uint32_t vocab_size;      /* ids are below it: highest id + 1, added tokens included */
+    uint8_t fingerprint[32];  /* of the token stream format, man/lmstream.5 */
+    uint32_t bos, eos, pad;   /* bos_token, eos_token, pad_token of tokenizer_config.json, or TOKENIZER_NONE */
+    /* What the post-processor (or add_bos_token / add_eos_token of tokenizer_config.json) adds. */
+    const uint32_t *prefix, *suffix;
+    int n_prefix, n_suffix;
+    const char *pattern_name; /* "gpt2", "llama3", "qwen2": a hand-written scanner; NULL: none */
+};
+
+/* A directory that holds tokenizer.json (and tokenizer_config.json, where there is one), or such a file.
+ * NULL on error.  tokenizer_free(NULL) is fine. */
+struct tokenizer *tokenizer_open(const char *path, struct err *err);
+/* From memory; config may be NULL.  The bytes need not outlive the call. */
+struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
+                                  struct err *err);
+void tokenizer_free(struct tokenizer *t);
+const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
+
+/* Id of a token by its string (an added token's content, else a vocabulary entry's text), or
+ * TOKENIZER_NONE. */
+uint32_t tokenizer_id(const struct tokenizer *t, const char *s, size_t n);
+
+struct tokenizer_encoder *tokenizer_encoder_new(const struct tokenizer *t);
+void tokenizer_encoder_free(struct tokenizer_encoder *e);
+
+/* Ids, growing; zero it first, free(v) at the end. */
+struct tokenizer_ids {
+    uint32_t *v;
+    size_t n, cap;
+};
+
+/* Append the ids of one text of valid UTF-8 (checked: invalid bytes are an error that names the
+ * offset).  Adds no BOS or EOS.  -1 on error. */
+int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
+                     struct tokenizer_ids *out, struct err *err);
+
+/* The bytes of one id as the decoder gives them (borrowed), or NULL for an id without a token.  For
+ * byte-level tokens this may be part of a character. */
+const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n);
+/* Is it an added token with special:true (left out by decoders that skip specials)? */
+bool tokenizer_is_special(const struct tokenizer *t, uint32_t id);
+
+#endif

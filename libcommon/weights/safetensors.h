@@ -1,0 +1,69 @@
+/* safetensors.h - named tensors in .safetensors files: one, or shards with model.safetensors.index.json.
+ *
+ * Format and checks: huggingface/safetensors README and tensor.rs (all its rules, and duplicate names
+ * are errors here).  Every byte is untrusted.  Data is mapped, not read: tensors are borrowed from the
+ * struct and die with safetensors_close().
+ */
+#ifndef LIBCOMMON_WEIGHTS_SAFETENSORS_H
+#define LIBCOMMON_WEIGHTS_SAFETENSORS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/arena.h"
+#include "libcommon/base/err.h"
+#include "libcommon/base/io.h"
+#include "libcommon/weights/dtype.h"
+
+#define SAFETENSORS_RANK 8
+
+/* A view; owns nothing.  Row-major. */
+struct tensor {
+    const char *name; /* NUL-ended */
+    enum dtype dtype;
+    int rank; /* 0: a scalar */
+    int64_t shape[SAFETENSORS_RANK];
+    int64_t count;    /* elements */
+    const void *data; /* little-endian, not aligned; NULL in a writer's list */
+    size_t size;      /* bytes */
+    const char *file; /* the shard it stands in, for messages */
+};
+
+struct safetensors {
+    struct tensor *tensor; /* in name order */
+    int n;
+    struct safetensors_meta { const char *key, *value; } *meta; /* __metadata__, of the first file */
+    int n_meta;
+    struct arena arena;
+    struct io_map *map; /* one a file */
+    int n_map;
+};
+
+/* One file in memory, which stays the caller's; name is for messages. */
+int safetensors_parse(struct safetensors *s, const void *data, size_t size, const char *name, struct err *err);
+
+/* A .safetensors file, an index.json, or a directory holding model.safetensors or
+ * model.safetensors.index.json.  Names in an index are untrusted: no '/', "..", NUL; a tensor that is
+ * in the index but not in its file, or in a file but not in the index, or twice, is an error. */
+int safetensors_open(struct safetensors *s, const char *path, struct err *err);
+void safetensors_close(struct safetensors *s); /* a zeroed struct is fine */
+
+/* By name, or NULL. */
+const struct tensor *safetensors_find(const struct safetensors *s, const char *name);
+
+/* Write a file byte-identical to safetensors.torch.save_file: tensors by dtype descending, then name;
+ * header padded with blanks to 8.  t[i].data is not read: `put` must write exactly t->size bytes of
+ * tensor t through safetensors_put() when called, in the file's order.  The file appears at commit
+ * (io.h).  meta may be NULL. */
+struct safetensors_writer {
+    struct io_out out;
+    uint64_t due; /* bytes still due for the current tensor */
+};
+int safetensors_save(const char *path, struct tensor *t, int n, const struct safetensors_meta *meta, int n_meta,
+                     int (*put)(void *ctx, struct safetensors_writer *w, const struct tensor *t, struct err *err),
+                     void *ctx, struct err *err);
+int safetensors_put(struct safetensors_writer *w, const void *data, size_t n, struct err *err);
+/* n floats, converted to the tensor's dtype. */
+int safetensors_put_f32(struct safetensors_writer *w, const struct tensor *t, const float *x, size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,34 @@
+# Every tool has a manual page, and page and option table agree; --help and its example hold.
+. "$SRC/tests/lib.sh"
+
+# options of a page: .It Fl x , Fl -name (and Ar); compare the sets of long names
+page_options() { sed -n 's/^\.It //p' "$1" | grep -oE 'Fl (Fl |-)[a-z0-9-]+' | sed -E 's/Fl (Fl |-)//' | sort -u; }
+table_options() { "$1" --dump-options | awk -F '\t' 'NF > 3 { print $2 }' | tr _ - | sort -u; }
+
+for c in $(find "$SRC/tools" -name "*.c" | sort); do
+    t=$(basename "$c" .c)
+    page=$SRC/man/$t.1
+    if [ ! -e "$page" ]; then
+        report 'not ok' "$t has a page"
+        continue
+    fi
+    table_options "$t" >table
+    page_options "$page" >page
+    ok "$t: the options of the page are those of the table" diff table page
+    purpose=$("$t" --dump-options | sed -n 's/^purpose	//p')
+    ok "$t: .Nd is the purpose" grep -qxF ".Nd $purpose" "$page"
+    ok "$t --help" sh -c "$t --help | grep -q ^example:"
+    ok "$t --version" sh -c "$t --version | grep -q lmpipe"
+    is "$t: an unknown option exits 2" 2 '' "~usage: $t" "$t" --no-such-option
+    for s in EXIT\ STATUS EXAMPLES SEE\ ALSO; do
+        ok "$t: section $s" grep -q "^.Sh $s" "$page"
+    done
+done
+if command -v mandoc >/dev/null; then
+    for p in $(find "$SRC/man" -name "*.[157]" | sort); do
+        ok "mandoc $(basename "$p")" sh -c "mandoc -Tlint -Wwarning '$p' | grep -v 'referenced manual not found' | (! grep .)"
+    done
+else
+    skip 'mandoc lint' 'mandoc is not installed'
+fi
+plan
