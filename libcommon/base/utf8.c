@@ -1,0 +1,83 @@
+#include "libcommon/base/utf8.h"
+
+#include <string.h>
+
+int utf8_decode(const void *p, size_t n, uint32_t *cp)
+{
+    const uint8_t *s = p;
+    uint8_t c = n ? s[0] : 0xff;
+    uint32_t v;
+
+    if (c < 0x80) {
+        *cp = c;
+        return 1;
+    }
+    if (c < 0xc2 || n < 2 || (s[1] & 0xc0) != 0x80)
+        return 0;
+    if (c < 0xe0) {
+        *cp = (c & 0x1fu) << 6 | (s[1] & 0x3fu);
+        return 2;
+    }
+    if (n < 3 || (s[2] & 0xc0) != 0x80)
+        return 0;
+    if (c < 0xf0) {
+        v = (c & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+        *cp = v;
+        return v >= 0x800 && (v < 0xd800 || v > 0xdfff) ? 3 : 0;
+    }
+    if (n < 4 || (s[3] & 0xc0) != 0x80)
+        return 0;
+    v = (c & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
+    *cp = v;
+    return c <= 0xf4 && v >= 0x10000 && v <= 0x10ffff ? 4 : 0;
+}
+
+int utf8_encode(uint32_t cp, char out[4])
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    if (cp < 0x800) {
+        out[0] = (char)(0xc0 | cp >> 6);
+        out[1] = (char)(0x80 | (cp & 0x3f));
+        return 2;
+    }
+    if (cp < 0x10000) {
+        out[0] = (char)(0xe0 | cp >> 12);
+        out[1] = (char)(0x80 | (cp >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (cp & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | cp >> 18);
+    out[1] = (char)(0x80 | (cp >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (cp >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (cp & 0x3f));
+    return 4;
+}
+
+size_t utf8_valid_portable(const void *p, size_t n)
+{
+    const uint8_t *s = p;
+    size_t i = 0;
+
+    while (i < n) {
+        uint32_t cp;
+        int len;
+
+        for (uint64_t w; n - i >= 8; i += 8) { /* eight ASCII bytes at a time */
+            memcpy(&w, s + i, 8);
+            if (w & 0x8080808080808080u)
+                break;
+        }
+        while (i < n && s[i] < 0x80)
+            i++;
+        while (i < n && s[i] >= 0x80) {
+            len = utf8_decode(s + i, n - i, &cp);
+            if (!len)
+                return i;
+            i += (size_t)len;
+        }
+    }
+    return n;
+}

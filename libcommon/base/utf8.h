@@ -1,0 +1,22 @@
+/* utf8.h - UTF-8 as the Unicode standard defines it (table 3-7): no overlong forms, no surrogates,
+ * nothing above U+10FFFF.  Bytes may be anything; lengths are in bytes.
+ */
+#ifndef LIBCOMMON_BASE_UTF8_H
+#define LIBCOMMON_BASE_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Offset of the first ill-formed (or cut) sequence, or n when all n bytes are valid.  SIMD beside a
+ * portable twin. */
+size_t utf8_valid(const void *p, size_t n);
+size_t utf8_valid_portable(const void *p, size_t n);
+
+/* The code point at p, of which n bytes remain: its length 1..4, or 0 when it is ill-formed, cut, or
+ * n is 0. */
+int utf8_decode(const void *p, size_t n, uint32_t *cp);
+
+/* Write a scalar value (below 0x110000, no surrogate): its length 1..4. */
+int utf8_encode(uint32_t cp, char out[4]);
+
+#endif
