@@ -45,6 +45,7 @@ struct json {
     const char *start, *p, *end;
     struct json_raw raw; /* of the last KEY, STRING; of a NUMBER its text */
     int depth, state;
+    bool cut; /* UTF-8 goes wrong at end, which is before the end of the data */
     uint64_t kinds[JSON_DEPTH / 64]; /* a bit a level: object or array */
     const char *error;               /* what is wrong, after JSON_ERROR; at p */
 };
