@@ -27,15 +27,17 @@ PKGS    := libarchive libzstd openblas
 CPPFLAGS += -I. -D_GNU_SOURCE -DLMPIPE_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
-# train/kernel/vec.c is compiled once per instruction set; cpu.h picks one at run time.
-VEC_portable :=
-VEC_avx2     := -mavx2 -mfma
-VEC_avx512   := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
-VECS    := $(if $(wildcard train/kernel/vec.c),portable avx2 avx512)
+# train/kernel/vec*.c are compiled once per instruction set; cpu.h picks one at run time.
+VEC_FLAGS    := -fno-math-errno -ffp-contract=fast
+VEC_portable := $(VEC_FLAGS)
+VEC_avx2     := $(VEC_FLAGS) -mavx2 -mfma
+VEC_avx512   := $(VEC_FLAGS) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+VECS    := portable avx2 avx512
+VEC_SRC := $(wildcard train/kernel/vec*.c)
 
 src      = $(wildcard $(1)/*.c $(1)/*/*.c)
 COMMON  := $(call src,libcommon)
-TRAIN   := $(filter-out train/kernel/vec.c,$(call src,train))
+TRAIN   := $(filter-out $(VEC_SRC),$(call src,train))
 TOOLS   := $(patsubst tools/%.c,$(B)/bin/%,$(wildcard tools/*.c))
 UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
 FUZZ    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz/*.c))
@@ -46,7 +48,7 @@ LIBS    := $(B)/libtrain.a $(B)/libcommon.a
 all: $(TOOLS)   ## build every program into build/bin
 
 $(B)/libcommon.a: $(COMMON:%.c=$(O)/%.o)
-$(B)/libtrain.a: $(TRAIN:%.c=$(O)/%.o) $(VECS:%=$(O)/train/kernel/vec_%.o)
+$(B)/libtrain.a: $(TRAIN:%.c=$(O)/%.o) $(foreach v,$(VECS),$(VEC_SRC:%.c=$(O)/%_$v.o))
 $(LIBS):
 	@rm -f $@
 	@$(AR) rcs $@ $^
@@ -65,10 +67,13 @@ $(filter-out %/replay,$(FUZZ)): $(B)/tests/%: $(O)/tests/%.o $(O)/tests/fuzz/rep
 	@echo "LD $@"
 	@$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/train/kernel/vec_%.o: train/kernel/vec.c
-	@mkdir -p $(@D)
-	@echo "CC $@"
-	@$(CC) $(FLAGS) $(VEC_$*) -DVEC_TARGET=$* $(CPPFLAGS) -MMD -MP -c -o $@ $<
+define vec_rule
+$(O)/train/kernel/%_$(1).o: train/kernel/%.c
+	@mkdir -p $$(@D)
+	@echo "CC $$@"
+	@$$(CC) $$(FLAGS) $$(VEC_$(1)) -DVEC_TARGET=$(1) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach v,$(VECS),$(eval $(call vec_rule,$v)))
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "CC $<"
