@@ -7,6 +7,7 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/utf8.h"
 #include "libcommon/data/stream_wire.h"
 
 void stream_add_pg(struct stream_header *h, const char *json)
@@ -66,6 +67,8 @@ static int check_text(const char *p, size_t n, size_t *len, struct err *err)
     for (size_t i = used; i < n; i++)
         if (p[i])
             return err_set(err, "header text goes on behind a NUL");
+    if (utf8_valid(p, used) < used)
+        return err_set(err, "header text is not UTF-8 at its byte %zu", utf8_valid(p, used));
     for (size_t i = 0; i < used;) {
         const char *nl = memchr(p + i, '\n', used - i);
 

@@ -379,7 +379,8 @@ static int check_records(struct stream_reader *r, const struct stream_block *b, 
         }
         if (check_record(r, b, i, seg, r->open_tokens, why) < 0)
             return -1;
-        seg += b->nseg ? b->nseg[i] : 0;
+        if (b->nseg)
+            seg += b->nseg[i];
         r->open_tokens = 0;
     }
     if (tokens != b->n_tokens)
