@@ -19,7 +19,7 @@
 
 /* A view; owns nothing.  Row-major. */
 struct tensor {
-    const char *name; /* NUL-ended */
+    const char *name; /* NUL-ended; a name that holds a NUL is refused */
     enum dtype dtype;
     int rank; /* 0: a scalar */
     int64_t shape[SAFETENSORS_RANK];
@@ -32,7 +32,9 @@ struct tensor {
 struct safetensors {
     struct tensor *tensor; /* in name order */
     int n;
-    struct safetensors_meta { const char *key, *value; } *meta; /* __metadata__, of the first file */
+    struct safetensors_meta {
+        const char *key, *value;
+    } *meta; /* __metadata__, of the first file; NULL without one */
     int n_meta;
     struct arena arena;
     struct io_map *map; /* one a file */
@@ -41,6 +43,19 @@ struct safetensors {
 
 /* One file in memory, which stays the caller's; name is for messages. */
 int safetensors_parse(struct safetensors *s, const void *data, size_t size, const char *name, struct err *err);
+
+/* What an index.json says: which file holds which tensor. */
+struct safetensors_index {
+    struct safetensors_entry {
+        const char *name, *file;
+    } *entry; /* in name order */
+    int n;
+    const char **file; /* each once, sorted */
+    int n_files;
+    struct arena arena;
+};
+int safetensors_index_parse(struct safetensors_index *x, const void *data, size_t size, const char *name, struct err *err);
+void safetensors_index_free(struct safetensors_index *x); /* a zeroed struct is fine */
 
 /* A .safetensors file, an index.json, or a directory holding model.safetensors or
  * model.safetensors.index.json.  Names in an index are untrusted: no '/', "..", NUL; a tensor that is
