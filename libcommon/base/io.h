@@ -38,8 +38,9 @@ struct io_out {
     char *path, *tmp; /* NULL for standard output */
     char *buf;        /* 1 MiB */
     size_t used;
-    uint64_t bytes; /* written so far, buffered ones included */
-    bool failed;    /* an error was reported; later calls fail without another message */
+    uint64_t bytes;   /* written so far, buffered ones included */
+    uint64_t started; /* up to there the disk has been told to write */
+    bool failed;      /* an error was reported; later calls fail without another message */
 };
 
 /* binary: refuse a terminal. */
