@@ -220,8 +220,8 @@ static int by_place(const void *a, const void *b)
 /* The tensors from `first` on cover the data: no hole, no overlap, nothing behind. */
 static int check_cover(struct parser *p, int first)
 {
-    struct tensor *t = p->s->tensor + first;
     size_t n = (size_t)(p->s->n - first);
+    struct tensor *t = n ? p->s->tensor + first : NULL;
     uint64_t end = 0;
 
     if (n)
