@@ -173,6 +173,7 @@ int io_create(struct io_out *o, const char *path, bool binary, struct err *err)
     if (!path || strcmp(path, "-") == 0) {
         if (binary && isatty(1))
             return err_set(err, "standard output is a terminal: binary output needs -o FILE or a pipe");
+        fcntl(1, F_SETPIPE_SZ, (int)BUFFER); /* best effort: a pipe holds 64 KiB else */
         o->buf = xmalloc(BUFFER);
         return 0;
     }
