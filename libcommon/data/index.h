@@ -86,6 +86,10 @@ static inline uint64_t index_document(const struct index *x, uint64_t d)
  * token does not fit. */
 int index_tokens(const struct index *x, uint64_t at, uint64_t n, int32_t *out, struct err *err);
 
+/* All that an index says (report.h). */
+struct report;
+void index_report(const struct index *x, struct report *r);
+
 struct index_writer;
 
 /* Begin PREFIX.bin and PREFIX.idx. */

@@ -35,6 +35,10 @@ void stream_add_text(struct stream_header *h, const char *key, const char *value
 /* The value of the last line with that key and its length, borrowed from h->text; NULL: none. */
 const char *stream_text(const struct stream_header *h, const char *key, size_t *n);
 
+/* All that a header says (report.h). */
+struct report;
+void stream_report(const struct stream_header *h, struct report *r);
+
 /* What keeps b from following a ("vocabulary size"), or NULL. */
 const char *stream_differs(const struct stream_header *a, const struct stream_header *b, bool any_tokenizer);
 

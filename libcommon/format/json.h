@@ -108,4 +108,10 @@ int json_get_str(const struct json_value *v, const char *key, const char *dflt, 
 /* Write bytes (valid UTF-8) as a quoted JSON string, non-ASCII as it is. */
 int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err);
 
+/* What a document, or one a line, holds (report.h): the members of the outermost object, of the first
+ * line's; the number of lines that are not blank.  All of it is checked. */
+struct report;
+int json_report(const void *data, size_t n, const char *name, struct report *r, struct err *err);
+int json_report_lines(const void *data, size_t n, const char *name, struct report *r, struct err *err);
+
 #endif

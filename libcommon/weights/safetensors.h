@@ -66,6 +66,10 @@ void safetensors_close(struct safetensors *s); /* a zeroed struct is fine */
 /* By name, or NULL. */
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name);
 
+/* Totals, types and metadata; with list every tensor too (report.h). */
+struct report;
+void safetensors_report(const struct safetensors *s, bool list, struct report *r);
+
 /* Write a file byte-identical to safetensors.torch.save_file: tensors by dtype descending, then name;
  * header padded with blanks to 8.  t[i].data is not read: `put` must write exactly t->size bytes of
  * tensor t through safetensors_put() when called, in the file's order.  The file appears at commit

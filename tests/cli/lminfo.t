@@ -1,0 +1,143 @@
+# lminfo: every kind that it knows, damage, and what it does not know.
+. "$SRC/tests/lib.sh"
+streams=$SRC/tests/fuzz/corpus/stream
+weights=$SRC/tests/fuzz/corpus/safetensors
+
+# value of a key, in the report of a file
+value() { lminfo "$2" 2>/dev/null | awk -F '\t' -v k="$1" '$1 == k { print $2 }'; }
+has() {
+    name=$1 want=$2
+    shift 2
+    is "$name" 0 "$want\n" '' value "$@"
+}
+
+has 'a stream' 'token stream' format "$streams/documents"
+has 'its tokens' 5 tokens "$streams/documents"
+has 'its records' 3 records "$streams/documents"
+has 'streams one after the other' 10 tokens "$streams/two"
+has 'rows' rows kind "$streams/rows"
+has 'their length' 4 row_len "$streams/rows"
+has 'columns' 'loss\nsegments' columns "$streams/columns"
+is 'all of a stream' 0 'file\tempty.tks
+format\ttoken stream
+bytes\t160
+kind\tdocuments
+dtype\tuint16
+vocab_size\t0
+fingerprint\tunknown
+blocks\t0
+records\t0
+tokens\t0
+payload_bytes\t0
+verified\tchecksums, totals and tokens\n' '' sh -c "cp '$streams/empty' empty.tks && lminfo empty.tks"
+is 'from standard input' 0 '5\n' '' sh -c "lminfo - <'$streams/documents' | sed -n 's/^tokens\t//p'"
+is 'a producer that failed' 1 '' '~disk on fire' sh -c "lminfo '$streams/aborted' | grep verified; lminfo '$streams/aborted' >/dev/null"
+head -c 200 "$streams/documents" >cut.tks
+is 'a cut stream' 1 '*' '~lminfo: cut.tks: byte 200: truncated stream' lminfo cut.tks
+ok 'says so in its report' sh -c 'lminfo cut.tks 2>/dev/null | grep "^error	cut.tks: byte 200"'
+size=$(wc -c <"$streams/documents")
+flip() { # FILE OFFSET: another byte there
+    b=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\$(printf %o $((b ^ 32)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+i=0 undetected=
+while [ "$i" -lt "$size" ]; do
+    cp "$streams/documents" flipped
+    flip flipped "$i"
+    lminfo flipped >.out 2>.err && undetected="$undetected $i"
+    i=$((i + 17))
+done
+# the first eight bytes are the magic: without it the file is another kind, which is an error too
+is 'a flipped bit anywhere' 0 '\n' '' echo "$undetected"
+
+cp "$weights/two" m.safetensors
+is 'safetensors' 0 'file\tm.safetensors
+format\tsafetensors
+bytes\t231
+files\t1
+tensors\t3
+parameters\t7
+data_bytes\t22
+dtype\tBF16 3
+dtype\tF32 4
+dtype\tI64 0
+metadata\tformat pt
+tensor\tb BF16 [3]
+tensor\te I64 [0,4]
+tensor\tw F32 [2,2]
+verified\theader, shapes, offsets and size\n' '' lminfo -l m.safetensors
+is 'as JSON' 0 '{"file":"m.safetensors","format":"safetensors","bytes":231,"files":1,"tensors":3,"parameters":7,"data_bytes":22,"dtype":[["BF16","3"],["F32","4"],["I64","0"]],"metadata":[["format","pt"]],"tensor":[["b","BF16 [3]"],["e","I64 [0,4]"],["w","F32 [2,2]"]],"verified":"header, shapes, offsets and size"}\n' '' lminfo --json -l m.safetensors
+head -c 200 m.safetensors >cut.safetensors
+is 'a cut file' 1 '*' '~lminfo: cut.safetensors: byte 0: a header of 201 bytes in a file of 200' lminfo cut.safetensors
+is 'an overlap' 1 '*' '~an overlap' lminfo "$weights/overlap"
+
+mkdir model
+is 'an empty directory' 1 '' '~lminfo: model: a directory with neither' lminfo model
+printf '{"model_type":"llama","hidden_size":8,"rope":{"a":1}}' >model/config.json
+is 'a directory without weights' 0 'file\tmodel
+format\tmodel directory
+member\tmodel_type llama
+member\thidden_size 8
+member\trope object
+weights\tnone
+verified\theaders, shapes, offsets and sizes\n' '' lminfo model
+mv m.safetensors model/model.safetensors
+has 'a model' 7 parameters model/
+has 'a configuration' 'model configuration' format model/config.json
+printf '{"weight_map":{"b":"model.safetensors","e":"model.safetensors","w":"model.safetensors"}}' >model/i.json
+has 'an index' 7 parameters model/i.json
+printf '{"weight_map":{"b":"model.safetensors","w":"model.safetensors"}}' >model/i.json
+is 'an index that lacks a tensor' 1 '*' '~tensor e is not in the index' lminfo model/i.json
+printf '{"model_type":' >model/config.json
+is 'a broken configuration' 1 '*' '~lminfo: model/config.json: byte 14: unexpected end' lminfo model
+
+ok 'a pair' lmshard -o p "$streams/documents"
+for f in p p.bin p.idx; do
+    has "$f is a pair" 'token index' format $f
+    has "its tokens by $f" 5 tokens $f
+done
+printf 1 >>p.bin
+is 'a pair that does not match' 1 '*' '~lminfo: p.bin: 11 bytes' lminfo p
+
+printf '{"text":"a","id":7}\n\n{"text":"b"}\n' >a.jsonl
+is 'JSONL' 0 'file\ta.jsonl\nformat\tjsonl\nbytes\t34\nmember\ttext a\nmember\tid 7\nrecords\t2\nverified\tsyntax of every line\n' '' lminfo a.jsonl
+printf '{"text":"a"}\n{"text":b}\n' >b.jsonl
+is 'a broken line' 1 '*' '~lminfo: b.jsonl:2: byte 8: expected a value' lminfo b.jsonl
+printf '[1,\n2]' >a.json
+has 'JSON' json format a.json
+printf 'one\ntwo' >a.txt
+has 'text' 2 lines a.txt
+printf 'one\ntwo\377\n' >b.txt
+is 'text that is not UTF-8' 1 '*' '~lminfo: b.txt: byte 7: invalid UTF-8 (ff)' lminfo b.txt
+gzip -c a.txt >a.gz
+has 'gzip' gzip format a.gz
+has 'is not looked into' nothing verified a.gz
+
+printf '\1\2\3' >what
+is 'an unknown file' 1 '' 'lminfo: what: unknown kind of file: it begins with the bytes 010203\n' lminfo what
+: >empty
+is 'an empty file' 1 '' 'lminfo: empty: empty\n' lminfo empty
+is 'no file' 1 '' 'lminfo: absent: No such file or directory\n' lminfo absent
+is 'a bad one does not hide the others' 1 'file\ta.json\nformat\tjson\nbytes\t6\nverified\tsyntax\n' '~absent' lminfo absent a.json
+is 'an empty line between two' 0 '1\n' '' sh -c "lminfo a.txt a.json | grep -c '^$'"
+is 'names are escaped' 0 '{"file":"a\\u000ab","format":"text","bytes":7,"lines":2,"verified":"UTF-8"}\n' '' sh -c 'cp a.txt "a
+b" && lminfo --json "a
+b"'
+is 'and in lines' 0 'file\ta\\x0ab\n' '' sh -c 'lminfo "a
+b" | head -n 1'
+is '-o' 0 '' '' lminfo -o report a.txt
+ok 'writes a file' grep -q '^lines	2' report
+is 'no operand' 2 '' '~usage: lminfo' lminfo
+is 'a full disk' 1 '' '~write: No space left on device' sh -c 'lminfo a.txt >/dev/full'
+
+if [ -d "$shared/data" ]; then
+    bad=
+    for d in "$shared"/golden/models/*/; do lminfo "$d" >.out 2>.err || bad="$bad $d"; done
+    is 'every model directory of golden' 0 '\n' '' echo "$bad"
+    bad=
+    for d in "$shared"/golden/convert/hf/*/; do lminfo "$d" >.out 2>.err || bad="$bad $d"; done
+    is 'sharded ones' 0 '\n' '' echo "$bad"
+else
+    skip 'real models' '../shared is absent'
+fi
+plan

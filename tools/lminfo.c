@@ -1,0 +1,391 @@
+/* lminfo - what a file is, what it holds, and whether it is whole.
+ *
+ * Every kind of file is a row of formats[]: how it is known, how it is described and checked.  What
+ * is found goes into a report of keys and values, printed as lines or as a JSON object.  See lminfo(1).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libcommon/base/io.h"
+#include "libcommon/base/opt.h"
+#include "libcommon/base/utf8.h"
+#include "libcommon/data/index.h"
+#include "libcommon/data/stream.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/report.h"
+#include "libcommon/weights/safetensors.h"
+
+static bool as_json, list;
+
+static const struct opt opts[] = {
+    { 0, "json", OPT_FLAG, &as_json, NULL, "one JSON object a file", 0, 0 },
+    { 'l', "list", OPT_FLAG, &list, NULL, "list every tensor too", 0, 0 },
+    { 0 },
+};
+
+static const struct opt_cmd cmd = {
+    .name = "lminfo",
+    .purpose = "say what a file holds and verify it",
+    .operands = "FILE|DIR...",
+    .example = "lminfo --json train.tks model/",
+    .opts = opts,
+    .common = OPT_OUTPUT | OPT_QUIET,
+};
+
+static struct opt_common common;
+
+struct input {
+    const char *path;
+    bool is_dir, absent; /* absent: perhaps the prefix of a pair */
+    struct io_map map;   /* of a file */
+};
+
+static bool has(const struct input *in, size_t at, const void *magic, size_t n)
+{
+    return in->map.size >= at + n && memcmp(in->map.data + at, magic, n) == 0;
+}
+
+static const char *inside(struct report *r, const struct input *in, const char *name)
+{
+    size_t n = strlen(in->path);
+
+    return report_printf(r, "%s%s%s", in->path, n && in->path[n - 1] == '/' ? "" : "/", name);
+}
+
+static bool holds(const struct input *in, const char *name)
+{
+    struct report r = { 0 };
+    bool there = in->is_dir && access(inside(&r, in, name), F_OK) == 0;
+
+    report_release(&r);
+    return there;
+}
+
+/* ---- weights ---- */
+
+/* The header's length, its upper bytes 0; then JSON, perhaps behind blanks. */
+static bool is_safetensors(const struct input *in)
+{
+    size_t at = 8;
+
+    while (at < in->map.size && at < 4096 && in->map.data[at] && strchr(" \t\r\n", in->map.data[at]))
+        at++;
+    return has(in, 4, "\0\0\0\0", 4) && has(in, at, "{", 1);
+}
+
+/* A file of JSON whose outermost object has the key. */
+static bool has_key(const struct input *in, const char *key)
+{
+    struct json j;
+
+    json_init(&j, in->map.data, in->map.size);
+    if (json_next(&j) != JSON_OBJECT)
+        return false;
+    while (json_next(&j) == JSON_KEY) {
+        if (json_is(&j.raw, key))
+            return true;
+        if (json_skip(&j) < 0)
+            break;
+    }
+    return false;
+}
+
+static bool is_weight_index(const struct input *in)
+{
+    return has_key(in, "weight_map");
+}
+
+static int show_weights(struct report *r, const struct input *in, struct err *err)
+{
+    struct safetensors s;
+    bool one = is_safetensors(in);
+
+    if ((one ? safetensors_parse(&s, in->map.data, in->map.size, in->path, err) : safetensors_open(&s, in->path, err)) < 0)
+        return -1;
+    safetensors_report(&s, list, r);
+    safetensors_close(&s);
+    return 0;
+}
+
+/* ---- model directories ---- */
+
+static bool is_config(const struct input *in)
+{
+    return has_key(in, "model_type");
+}
+
+static bool is_model(const struct input *in)
+{
+    return holds(in, "config.json") || holds(in, "model.safetensors") || holds(in, "model.safetensors.index.json");
+}
+
+static int show_model(struct report *r, const struct input *in, struct err *err)
+{
+    struct io_map m;
+    const char *config = inside(r, in, "config.json");
+    int rc;
+
+    if (holds(in, "config.json")) {
+        if (io_map(&m, config, err) < 0)
+            return -1;
+        rc = json_report(m.data, m.size, config, r, err);
+        io_unmap(&m);
+        if (rc < 0)
+            return -1;
+    }
+    if (!holds(in, "model.safetensors") && !holds(in, "model.safetensors.index.json")) {
+        report_string(r, "weights", "none");
+        return 0;
+    }
+    return show_weights(r, in, err);
+}
+
+/* ---- tokens ---- */
+
+static bool is_stream(const struct input *in)
+{
+    return has(in, 0, "\x89TKS\r\n\x1a\n", 8);
+}
+
+static int show_stream(struct report *r, const struct input *in, struct err *err)
+{
+    struct stream_reader *s = stream_open_memory(in->map.data, in->map.size, in->path, false, err);
+    struct stream_block b;
+    struct io_progress p;
+    const struct stream_totals *t;
+    int rc;
+
+    if (!s)
+        return -1;
+    stream_report(stream_header(s), r);
+    io_progress_start(&p, "records", in->map.size, common.quiet);
+    t = stream_totals(s);
+    while ((rc = stream_read_block(s, &b, err)) == 1)
+        io_progress(&p, t->records, t->bytes);
+    io_progress_end(&p);
+    if (rc == 0) {
+        report_number(r, "blocks", t->blocks);
+        report_number(r, "records", t->records);
+        report_number(r, "tokens", t->tokens);
+        report_number(r, "payload_bytes", t->bytes);
+    }
+    stream_close(s);
+    return rc;
+}
+
+/* PREFIX of PREFIX.idx, PREFIX.bin or PREFIX itself. */
+static const char *prefix_of(struct report *r, const struct input *in)
+{
+    size_t n = strlen(in->path);
+    const char *end = n > 4 ? in->path + n - 4 : "";
+    bool suffix = strcmp(end, ".idx") == 0 || strcmp(end, ".bin") == 0;
+
+    return report_printf(r, "%.*s", (int)(suffix ? n - 4 : n), in->path);
+}
+
+static bool is_index(const struct input *in)
+{
+    struct report r = { 0 };
+    const char *prefix = prefix_of(&r, in);
+    bool names = in->absent || strlen(prefix) < strlen(in->path);
+    bool pair = names && access(report_printf(&r, "%s.idx", prefix), F_OK) == 0;
+
+    report_release(&r);
+    return pair || has(in, 0, "MMIDIDX\0", 9);
+}
+
+static int show_index(struct report *r, const struct input *in, struct err *err)
+{
+    struct index x;
+
+    if (index_open(&x, prefix_of(r, in), err) < 0)
+        return -1;
+    index_report(&x, r);
+    index_close(&x);
+    return 0;
+}
+
+/* ---- JSON and text ---- */
+
+static size_t skip_blanks(const struct input *in, size_t at)
+{
+    while (at < in->map.size && strchr(" \t\r\n", in->map.data[at]) && in->map.data[at])
+        at++;
+    return at;
+}
+
+static bool is_json(const struct input *in)
+{
+    size_t at = skip_blanks(in, 0);
+
+    return has(in, at, "{", 1) || has(in, at, "[", 1);
+}
+
+/* The first line is a whole value, and something follows. */
+static bool is_jsonl(const struct input *in)
+{
+    const uint8_t *nl;
+    struct json j;
+
+    if (!is_json(in))
+        return false;
+    nl = memchr(in->map.data, '\n', in->map.size);
+    json_init(&j, in->map.data, nl ? (size_t)(nl - in->map.data) : in->map.size);
+    return nl && json_skip(&j) == 0 && json_next(&j) == JSON_END &&
+           skip_blanks(in, (size_t)(nl - in->map.data)) < in->map.size;
+}
+
+static int show_json(struct report *r, const struct input *in, struct err *err)
+{
+    return json_report(in->map.data, in->map.size, in->path, r, err);
+}
+
+static int show_jsonl(struct report *r, const struct input *in, struct err *err)
+{
+    return json_report_lines(in->map.data, in->map.size, in->path, r, err);
+}
+
+/* The first bytes are UTF-8, perhaps cut, without controls but blanks and the escape of terminals. */
+static bool is_text(const struct input *in)
+{
+    size_t n = in->map.size < 4096 ? in->map.size : 4096;
+
+    for (size_t i = 0; i < n; i++)
+        if (in->map.data[i] < 0x20 && (!in->map.data[i] || !strchr("\t\n\v\f\r\033", in->map.data[i])))
+            return false;
+    return n && utf8_valid(in->map.data, n) + 3 >= n;
+}
+
+static int show_text(struct report *r, const struct input *in, struct err *err)
+{
+    const uint8_t *s = in->map.data;
+    size_t valid = utf8_valid(s, in->map.size);
+    uint64_t lines = 0;
+
+    if (valid < in->map.size)
+        return err_set(err, "%s: byte %zu: invalid UTF-8 (%02x)", in->path, valid, s[valid]);
+    for (const uint8_t *p = s, *end = s + in->map.size; p < end; lines++) {
+        const uint8_t *nl = memchr(p, '\n', (size_t)(end - p));
+
+        p = nl ? nl + 1 : end;
+    }
+    report_number(r, "lines", lines);
+    return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct format {
+    const char *name;
+    bool (*is)(const struct input *in); /* or NULL: by its magic */
+    int (*show)(struct report *r, const struct input *in, struct err *err);
+    const char *verified; /* what show() has checked */
+    size_t at, n;
+    const char *magic;
+} formats[] = {
+    { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL },
+    { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL },
+    { "token index", is_index, show_index, "index and sizes", 0, 0, NULL },
+    { "safetensors", is_safetensors, show_weights, "header, shapes, offsets and size", 0, 0, NULL },
+    { "safetensors index", is_weight_index, show_weights, "headers, shapes, offsets and sizes", 0, 0, NULL },
+    { "model configuration", is_config, show_json, "syntax", 0, 0, NULL },
+    { "jsonl", is_jsonl, show_jsonl, "syntax of every line", 0, 0, NULL },
+    { "json", is_json, show_json, "syntax", 0, 0, NULL },
+    /* named only: lmcat and lmconvert read what they hold */
+    { "gzip", NULL, NULL, "nothing", 0, 2, "\x1f\x8b" },
+    { "zstd", NULL, NULL, "nothing", 0, 4, "\x28\xb5\x2f\xfd" },
+    { "xz", NULL, NULL, "nothing", 0, 6, "\xfd" "7zXZ\0" },
+    { "bzip2", NULL, NULL, "nothing", 0, 3, "BZh" },
+    { "zip", NULL, NULL, "nothing", 0, 4, "PK\3\4" },
+    { "tar", NULL, NULL, "nothing", 257, 5, "ustar" },
+    { "parquet", NULL, NULL, "nothing", 0, 4, "PAR1" },
+    { "arrow", NULL, NULL, "nothing", 0, 6, "ARROW1" },
+    { "gguf", NULL, NULL, "nothing", 0, 4, "GGUF" },
+    { "numpy array", NULL, NULL, "nothing", 0, 6, "\x93NUMPY" },
+    { "pickle", NULL, NULL, "nothing", 0, 2, "\x80\2" },
+    { "text", is_text, show_text, "UTF-8", 0, 0, NULL },
+};
+
+static const struct format *find_format(const struct input *in)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].is ? formats[i].is(in) : has(in, formats[i].at, formats[i].magic, formats[i].n))
+            return &formats[i];
+    return NULL;
+}
+
+static int open_input(struct input *in, const char *path, struct err *err)
+{
+    struct stat st;
+
+    *in = (struct input){ .path = path };
+    if (strcmp(path, "-") != 0 && stat(path, &st) < 0) {
+        in->absent = true;
+        return is_index(in) ? 0 : err_set(err, "%s:", path);
+    }
+    in->is_dir = strcmp(path, "-") != 0 && S_ISDIR(st.st_mode);
+    return in->is_dir ? 0 : io_map(&in->map, path, err);
+}
+
+/* What can be told of a kind that is not known. */
+static int unknown(struct report *r, const struct input *in, struct err *err)
+{
+    size_t n = in->map.size < 8 ? in->map.size : 8;
+
+    if (in->is_dir)
+        return err_set(err, "%s: a directory with neither config.json nor model.safetensors", in->path);
+    if (!n)
+        return err_set(err, "%s: empty", in->path);
+    return err_set(err, "%s: unknown kind of file: it begins with the bytes %s", in->path, report_hex(r, in->map.data, n));
+}
+
+/* 0, or 1 after a warning: one bad file does not hide the others. */
+static int show(const char *path, struct io_out *out)
+{
+    struct report r = { 0 };
+    const struct format *f = NULL;
+    struct input in;
+    struct err err, write_err;
+    int rc = open_input(&in, path, &err);
+
+    report_string(&r, "file", path);
+    if (rc == 0) {
+        f = find_format(&in);
+        rc = f ? 0 : unknown(&r, &in, &err);
+    }
+    if (f) {
+        report_string(&r, "format", f->name);
+        if (in.map.size)
+            report_number(&r, "bytes", in.map.size);
+        rc = f->show ? f->show(&r, &in, &err) : 0;
+        report_string(&r, rc < 0 ? "error" : "verified", rc < 0 ? err.msg : f->verified);
+        if ((out->bytes && !as_json && io_put(out, "\n", 1, &write_err) < 0) || report_write(&r, as_json, out, &write_err) < 0)
+            die("%s", write_err.msg);
+    }
+    if (rc < 0)
+        err_warn("%s", err.msg);
+    io_unmap(&in.map);
+    report_release(&r);
+    return rc < 0;
+}
+
+int main(int argc, char **argv)
+{
+    int i = opt_parse(&cmd, &common, argc, argv), status = 0;
+    struct io_out out;
+    struct err err;
+
+    if (i == argc)
+        opt_die(&cmd, "no file is named");
+    if (io_create(&out, common.output, false, &err) < 0)
+        die("%s", err.msg);
+    for (; i < argc; i++)
+        status |= show(argv[i], &out);
+    if (io_commit(&out, &err) < 0)
+        die("%s", err.msg);
+    return status;
+}
