@@ -148,12 +148,13 @@ struct extract {
     uint32_t *seg;
     size_t wide_cap, seg_cap;
     bool native, segments;
+    uint64_t at; /* the next document's first token */
 };
 
 static int extract_document(struct extract *e, uint64_t d, struct err *err)
 {
     uint64_t first = index_document(e->x, d), end = index_document(e->x, d + 1);
-    uint64_t at = first < end ? index_start(e->x, first) : 0;
+    uint64_t at = e->at;
     struct stream_record rec = { 0 };
 
     if (end - first > UINT32_MAX)
@@ -161,6 +162,7 @@ static int extract_document(struct extract *e, uint64_t d, struct err *err)
     mem_grow(&e->seg, &e->seg_cap, end - first, sizeof *e->seg);
     for (uint64_t i = first; i < end; i++)
         rec.n += e->seg[i - first] = index_length(e->x, i);
+    e->at += rec.n;
     if (e->segments) {
         rec.seg = e->seg;
         rec.n_seg = (uint32_t)(end - first);
@@ -174,7 +176,7 @@ static int extract_document(struct extract *e, uint64_t d, struct err *err)
     return stream_write(e->w, &rec, err);
 }
 
-static int extract_all(const struct index *x, struct io_out *out, bool quiet, struct err *err)
+static int extract_all(struct index *x, struct io_out *out, bool quiet, struct err *err)
 {
     const struct index_type *type = index_type(x->dtype);
     struct stream_header h = { .bos = STREAM_NONE, .eod = STREAM_NONE, .pad = STREAM_NONE };
@@ -194,6 +196,7 @@ static int extract_all(const struct index *x, struct io_out *out, bool quiet, st
     io_progress_start(&progress, "docs", x->n_tokens * x->item, quiet);
     for (uint64_t d = 0; d < x->n_documents && rc == 0; d++) {
         rc = extract_document(&e, d, err);
+        io_map_passed(&x->bin_map, e.at * x->item);
         io_progress(&progress, d, out->bytes);
     }
     io_progress_end(&progress);
@@ -245,6 +248,7 @@ static void run_verify(void)
 
         if (index_tokens(&x, at, n, v, &err) < 0)
             die("%s.bin: %s", verify, err.msg);
+        io_map_passed(&x.bin_map, at * x.item);
         for (uint64_t i = 0; i < n; i++) {
             low = v[i] < low ? v[i] : low;
             high = v[i] > high ? v[i] : high;

@@ -16,6 +16,7 @@
 
 #define BUFFER ((size_t)1 << 20)
 #define DISK_STEP ((uint64_t)8 << 20)
+#define PASSED_STEP ((uint64_t)16 << 20)
 #define MAX_TMP 64
 
 /* Names of live temporaries, for the signal handler: slots are published last and cleared first. */
@@ -116,7 +117,7 @@ static int read_all(struct io_map *m, int fd, const char *path, struct err *err)
         }
         n += (size_t)r;
     } while (r > 0);
-    *m = (struct io_map){ (uint8_t *)buf, n, false };
+    *m = (struct io_map){ .data = (uint8_t *)buf, .size = n };
     return 0;
 }
 
@@ -139,7 +140,7 @@ int io_map(struct io_map *m, const char *path, struct err *err)
         p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         rc = p == MAP_FAILED ? err_set(err, "%s: map:", path) : 0;
         if (rc == 0)
-            *m = (struct io_map){ p, (size_t)st.st_size, true };
+            *m = (struct io_map){ .data = p, .size = (size_t)st.st_size, .mapped = true };
     } else {
         rc = read_all(m, fd, is_stdin ? "standard input" : path, err);
     }
@@ -155,6 +156,17 @@ void io_unmap(struct io_map *m)
     else
         free((void *)(uintptr_t)m->data);
     memset(m, 0, sizeof *m);
+}
+
+void io_map_passed(struct io_map *m, uint64_t at)
+{
+    uint64_t upto = at / PASSED_STEP * PASSED_STEP;
+
+    if (!m->mapped || upto < m->passed + 2 * PASSED_STEP)
+        return;
+    upto -= PASSED_STEP;
+    madvise((void *)(uintptr_t)(m->data + m->passed), upto - m->passed, MADV_DONTNEED);
+    m->passed = upto;
 }
 
 static const char *name_of(const struct io_out *o)

@@ -21,12 +21,16 @@ struct io_map {
     const uint8_t *data; /* borrowed until io_unmap */
     size_t size;
     bool mapped; /* else on the heap (a pipe, "-") */
+    uint64_t passed; /* pages before it were given back */
 };
 
 /* A file mapped read-only, or a pipe read to its end.  "-" is standard input.  On failure *m is
  * zeroed, which io_unmap() accepts. */
 int io_map(struct io_map *m, const char *path, struct err *err);
 void io_unmap(struct io_map *m);
+/* A reader that goes forward is at byte `at`: give back the pages far behind it, so that a large
+ * mapping does not fill this process's memory.  They come again when touched. */
+void io_map_passed(struct io_map *m, uint64_t at);
 
 /* read(2) until n bytes or the end, through EINTR and short reads: bytes read, or -1 with errno. */
 int64_t io_read(int fd, void *buf, size_t n);

@@ -13,7 +13,6 @@
 #include "libcommon/data/stream_wire.h"
 
 enum { STEP = 1 << 20 }; /* a buffer grows as bytes come, not as a length claims */
-#define KEEP ((uint64_t)64 << 20) /* bytes of a mapping that stay resident behind the reader */
 
 struct stream_reader {
     char *name;
@@ -21,8 +20,8 @@ struct stream_reader {
     int fd; /* -1: bytes in memory */
     struct io_map map;
     const uint8_t *mem;
-    uint64_t size, resident; /* of mem; first byte not yet given back */
-    uint8_t *buf;            /* what fetch() hands out from a descriptor */
+    uint64_t size; /* of mem */
+    uint8_t *buf;  /* what fetch() hands out from a descriptor */
     size_t buf_cap;
     uint64_t at; /* offset of the next byte */
     struct stream_header h;
@@ -176,6 +175,8 @@ struct stream_reader *stream_open(const char *path, bool force, struct err *err)
         stream_close(r);
         return NULL;
     }
+    if (S_ISFIFO(st.st_mode))
+        fcntl(r->fd, F_SETPIPE_SZ, STEP); /* fewer switches between the programs; may be refused */
     if (!std && S_ISREG(st.st_mode) && st.st_size > 0) {
         close(r->fd);
         r->fd = -1;
@@ -218,18 +219,6 @@ const struct stream_totals *stream_totals(const struct stream_reader *r)
 bool stream_mapped(const struct stream_reader *r)
 {
     return r->map.mapped;
-}
-
-/* Pages of a mapping far behind are given back, so that a big file does not fill this process's
- * memory; they come again when touched. */
-static void let_go(struct stream_reader *r)
-{
-    uint64_t upto = r->at > KEEP ? (r->at - KEEP) & ~(uint64_t)(STEP - 1) : 0;
-
-    if (!r->map.mapped || upto < r->resident + KEEP)
-        return;
-    madvise((void *)(uintptr_t)(r->mem + r->resident), upto - r->resident, MADV_DONTNEED);
-    r->resident = upto;
 }
 
 /* Behind DONE: 0 at the end, 1 when a stream follows that may. */
@@ -467,7 +456,7 @@ int stream_read_block(struct stream_reader *r, struct stream_block *b, struct er
     int rc;
 
     do {
-        let_go(r);
+        io_map_passed(&r->map, r->at);
         if (r->done && (rc = next_stream(r, err)) <= 0)
             return rc;
         rc = one_block(r, b, err);
