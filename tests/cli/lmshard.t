@@ -35,6 +35,16 @@ for p in two sentences none; do
     ok "index '$p' comes back" sh -c "lmshard -x c | lmshard -o d && cmp c.idx d.idx && cmp c.bin d.bin"
 done
 
+# one sequence of 600000 tokens, over several blocks, in a document of two sequences
+yes abc | head -c 1200006 >big.bin
+{
+    head_of 8 2 2
+    printf '\300\047\011\0\3\0\0\0'
+    printf '\0\0\0\0\0\0\0\0\200\117\022\0\0\0\0\0'
+    printf "$(u64 0 2)"
+} >big.idx
+ok 'a document larger than a block' sh -c 'lmshard -x big | lmshard -o d && cmp big.idx d.idx && cmp big.bin d.bin'
+
 is 'a token that does not fit' 1 '' '~token 4 is 300: not within the 0..255 of uint8' sh -c '
     printf "\1\0\2\0\3\0\4\0\54\1" >p.bin; lmshard -x p | lmshard --dtype uint8 -o t'
 is 'a loss mask' 1 '' "~an index has no place for the stream's loss mask (--flatten" lmshard -o c "$streams/columns"
@@ -76,6 +86,38 @@ is 'no prefix' 2 '' '~-o PREFIX is needed' lmshard "$streams/documents"
 is 'two operands' 2 '' '~one operand too many: b' lmshard -o p a b
 is 'a type that is none' 2 '' "~'float32' is not a type of tokens" lmshard --dtype float32 -o p
 is '-x and --verify' 2 '' '~not both' lmshard -x p --verify p
+
+# killed at each step: the old pair, no .idx, or the new pair
+same() { cmp -s "$1.bin" w/p.bin && cmp -s "$1.idx" w/p.idx; }
+old_pair() {
+    rm -rf w
+    mkdir w
+    cp a.bin w/p.bin
+    cp a.idx w/p.idx
+}
+killed_at() { # CALL NTH: false when it ran to its end
+    ! strace -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" \
+        lmshard -o w/p "$streams/documents" >.out 2>&1
+}
+if strace -V >/dev/null 2>&1; then
+    lmshard -q --flatten -o a "$streams/rows"
+    lmshard -o b "$streams/documents"
+    steps=0 states=
+    for call in write pwrite64 fsync unlink rename; do
+        i=1
+        old_pair
+        while killed_at $call $i; do
+            steps=$((steps + 1)) i=$((i + 1))
+            if [ ! -e w/p.idx ]; then states="$states none"; elif same a; then states="$states old"; elif same b; then
+                states="$states new"; else states="$states MIXED($call,$i)"; fi
+            old_pair
+        done
+        same b || states="$states UNFINISHED"
+    done
+    ok "killed at $steps steps:$states" [ "$steps" -gt 10 -a "${states#*[A-Z]}" = "$states" ]
+else
+    skip 'killed at each step' 'strace is not installed'
+fi
 
 if [ -d "$shared/golden/data" ] && [ -d "$shared/data/formats/megatron_indexed" ]; then
     find "$shared/golden/data" "$shared/data/formats/megatron_indexed" -name '*.idx' | sort | while read -r f; do
