@@ -31,7 +31,7 @@ layers() {
     includes libcommon/data/*.[ch] | grep -vE '"libcommon/(base|format|text|data)/'
     includes libcommon/weights/*.[ch] | grep -vE '"libcommon/(base|format|weights)/'
     includes $(find train -name '*.[ch]') | grep -vE '"(libcommon|train)/'
-    includes train/arch/*.[ch] | grep -vE '"(train/arch/|train/(model|op|config)\.h|libcommon/base/)'
+    includes train/arch/*.[ch] | grep -vE '"(train/arch/|train/(arch|op|config)\.h|libcommon/base/)'
     includes $(find tools -name "*.c" | grep -vE "/lm(convert|train|gen|chat|eval|plan|info)\.c") | grep "\"train/"
     includes tools/*.c | grep -E '"train/(arch|kernel|dist)/'
     grep -Hn 'include <mpi.h>' $(sources) | grep -v '^train/dist/comm_mpi.c'

@@ -81,7 +81,7 @@ for format in ustar pax gnu; do
     is "tar $format on a pipe" 0 "$members" '' sh -c "cat $format.tar | lmcat"
 done
 zip -qry a.zip "in/$nl" in/d in/empty in/link in/y in/z.gz
-zip -qry - "in/$nl" in/d in/empty in/link in/y in/z.gz 2>/dev/null | cat >stream.zip
+zip -qr - "in/$nl" in/d in/empty in/y in/z.gz | cat >stream.zip # zip stores a link, which it cannot do to a pipe
 is 'zip' 0 "$members" '' lmcat a.zip
 # the type of a member stands in the directory only, which a pipe shows too late: a link is a file there
 ok 'zip on a pipe' sh -c 'lmcat a.zip >1; cat a.zip | lmcat | grep -v in/link | cmp - 1'
