@@ -1,0 +1,51 @@
+/* ckpt.h - checkpoints of a run, specified in lmcheckpoint(5): OUT/step_N is an HF model directory
+ * (config.json, model.safetensors, the tokenizer's files) plus optimizer/exp_avg.safetensors,
+ * optimizer/exp_avg_sq.safetensors, state.json, run.conf and MANIFEST (SHA-256 and size of every file).
+ *
+ * Tensors are stored whole under their published names, so that a checkpoint is a model for any
+ * program.  A checkpoint is written as OUT/.step_N.tmp, every file fsynced, MANIFEST last, the
+ * directory renamed, its parent fsynced: one that has its name is whole.
+ */
+#ifndef TRAIN_CKPT_H
+#define TRAIN_CKPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "train/model.h"
+
+/* state.json: what a run needs beside tensors to go on as if it had never stopped. */
+struct ckpt_state {
+    int64_t step;    /* optimiser steps done */
+    uint64_t samples; /* sequences consumed */
+    uint64_t tokens;  /* that counted in the loss */
+    uint64_t seed;
+};
+
+struct ckpt {
+    struct model *m;
+    float *exp_avg, *exp_avg_sq; /* of the model's layout */
+    struct ckpt_state state;
+    const char *tokenizer;       /* directory whose tokenizer files are copied beside; NULL: none */
+    const char *conf;            /* resolved run.conf, text; NULL on loading */
+};
+
+/* Write OUT/step_N (N = state.step), then remove all but the newest `keep` (0: keep all). */
+int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err);
+
+/* Path of the newest whole checkpoint in OUT (caller frees): every file is held against MANIFEST; a
+ * damaged one is named by warn() and the one before it is taken.  1 found, 0 none, -1 error. */
+int ckpt_find(const char *out, char **path, void (*warn)(const char *message), struct err *err);
+
+/* Read weights, moments and state of a checkpoint (verified against MANIFEST) into c, whose model has
+ * been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
+int ckpt_load(const char *path, struct ckpt *c, struct err *err);
+
+/* From memory, for fuzzing: state.json; a MANIFEST's lines. */
+int ckpt_parse_state(struct ckpt_state *s, const void *json, size_t n, const char *name, struct err *err);
+int ckpt_check_manifest(const void *text, size_t n, const char *name,
+                        int (*file)(void *ctx, const char *path, uint64_t size, const uint8_t sha256[32],
+                                    struct err *err),
+                        void *ctx, struct err *err);
+
+#endif
