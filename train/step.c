@@ -1,0 +1,155 @@
+#include "train/step.h"
+
+#include <string.h>
+
+void step_init(struct step *s, struct model *m, struct par *par, const struct step_options *opt)
+{
+    int64_t micro = opt->micro_batch * opt->length, all = opt->global_batch * opt->length;
+    size_t bytes = (size_t)all * (3 * sizeof(int32_t) + sizeof(uint8_t) + sizeof(int64_t)) +
+                   (size_t)(opt->global_batch + 1) * sizeof(int64_t) +
+                   (size_t)micro * (2 * sizeof(float) + sizeof(int64_t)) + 16 * ARENA_ALIGN;
+
+    memset(s, 0, sizeof *s);
+    s->m = m;
+    s->par = par;
+    s->opt = *opt;
+    model_train(m);
+    exec_init(&s->exec, m, par, micro, micro, opt->length, true);
+    optim_init(&s->optim, m, &opt->optim);
+    arena_reserve(&s->arena, bytes);
+    s->ids = arena_alloc(&s->arena, (size_t)all * sizeof *s->ids);
+    s->target = arena_alloc(&s->arena, (size_t)all * sizeof *s->target);
+    s->pos = arena_alloc(&s->arena, (size_t)all * sizeof *s->pos);
+    s->counts = arena_alloc(&s->arena, (size_t)all);
+    s->doc = arena_alloc(&s->arena, (size_t)(all + 1) * sizeof *s->doc);
+    s->doc_of = arena_alloc(&s->arena, (size_t)(opt->global_batch + 1) * sizeof *s->doc_of);
+    s->dscale = arena_alloc(&s->arena, (size_t)micro * sizeof *s->dscale);
+    s->loss = arena_alloc(&s->arena, (size_t)micro * sizeof *s->loss);
+    s->micro_doc = arena_alloc(&s->arena, (size_t)(micro + 1) * sizeof *s->micro_doc);
+}
+
+void step_release(struct step *s)
+{
+    exec_release(&s->exec);
+    optim_release(&s->optim);
+    arena_release(&s->arena);
+    memset(s, 0, sizeof *s);
+}
+
+void step_clear(struct step *s)
+{
+    s->n = 0;
+}
+
+struct data_row step_slot(struct step *s)
+{
+    int64_t at = s->n * s->opt.length;
+
+    return (struct data_row){
+        .ids = s->ids + at,
+        .target = s->target + at,
+        .pos = s->pos + at,
+        .loss = s->counts + at,
+        .doc = s->doc + s->doc_of[s->n],
+    };
+}
+
+void step_take(struct step *s, const struct data_row *row)
+{
+    int64_t first = s->doc_of[s->n];
+
+    for (int64_t d = 0; d < row->n_docs; d++)
+        s->doc[first + d] += s->n * s->opt.length;
+    s->doc_of[++s->n] = first + row->n_docs;
+}
+
+static uint64_t count(const struct step *s, int64_t first, int64_t n)
+{
+    uint64_t total = 0;
+
+    for (int64_t i = first * s->opt.length; i < (first + n) * s->opt.length; i++)
+        total += s->counts[i];
+    return total;
+}
+
+/* Give sequences [first, first + n) to the executor; the longest document's length. */
+static int64_t load(struct step *s, int64_t first, int64_t n)
+{
+    struct op_run *run = &s->exec.run;
+    int64_t at = first * s->opt.length, docs = s->doc_of[first + n] - s->doc_of[first], longest = 0;
+
+    for (int64_t d = 0; d < docs; d++)
+        s->micro_doc[d] = s->doc[s->doc_of[first] + d] - at;
+    s->micro_doc[docs] = n * s->opt.length;
+    for (int64_t d = 0; d < docs; d++)
+        longest = s->micro_doc[d + 1] - s->micro_doc[d] > longest ? s->micro_doc[d + 1] - s->micro_doc[d] : longest;
+    run->rows = n * s->opt.length;
+    run->ids = s->ids + at;
+    run->pos = s->pos + at;
+    run->doc = s->micro_doc;
+    run->n_docs = docs;
+    run->target = s->target + at;
+    run->loss = s->loss;
+    run->dscale = NULL;
+    run->logits = NULL;
+    return longest;
+}
+
+static struct step_result run(struct step *s, bool backward)
+{
+    uint64_t all = count(s, 0, s->n);
+    int64_t micros = (s->n + s->opt.micro_batch - 1) / s->opt.micro_batch;
+    struct step_result r = { 0, 0, all };
+
+    for (int64_t first = 0; first < s->n; first += s->opt.micro_batch) {
+        int64_t n = first + s->opt.micro_batch < s->n ? s->opt.micro_batch : s->n - first;
+        int64_t longest = load(s, first, n), at = first * s->opt.length;
+        uint64_t tokens = count(s, first, n);
+        double share = s->opt.per_token ? (double)all : (double)tokens * (double)micros, sum = 0;
+
+        for (int64_t i = 0; i < n * s->opt.length; i++)
+            s->dscale[i] = s->counts[at + i] ? (float)(1 / share) : 0;
+        s->exec.run.dscale = backward ? s->dscale : NULL;
+        exec_forward(&s->exec, longest);
+        if (backward)
+            exec_backward(&s->exec);
+        for (int64_t i = 0; i < n * s->opt.length; i++)
+            sum += s->counts[at + i] ? (double)s->loss[i] : 0;
+        r.sum += sum;
+        r.loss += tokens ? sum / share : 0;
+    }
+    return r;
+}
+
+struct step_result step_gradients(struct step *s)
+{
+    struct step_result r;
+
+    model_grad_begin(s->m);
+    r = run(s, true);
+    model_grad_end(s->m);
+    return r;
+}
+
+double step_update(struct step *s, int64_t t, double lr)
+{
+    double norm = optim_norm(&s->optim, s->par);
+
+    optim_step(&s->optim, s->par, t, lr, norm);
+    return norm;
+}
+
+struct step_result step_score(struct step *s)
+{
+    return run(s, false);
+}
+
+void step_logits(struct step *s, int64_t i, float *logits)
+{
+    int64_t longest = load(s, i, 1);
+
+    s->exec.run.target = NULL;
+    s->exec.run.logits = logits;
+    exec_forward(&s->exec, longest);
+    s->exec.run.logits = NULL;
+}
