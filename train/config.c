@@ -26,14 +26,14 @@ static int read_act(struct config *c, const struct config_key *k, const char *na
 {
     const char *s;
 
-    *(int64_t *)((char *)c + k->offset) = (int64_t)k->dflt;
+    *(int64_t *)(void *)((char *)c + k->offset) = (int64_t)k->dflt;
     if (json_get_str(c->json, k->name, NULL, &s, name, err) < 0)
         return -1;
     if (!s)
         return 0;
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
         if (strcmp(acts[i].name, s) == 0) {
-            *(int64_t *)((char *)c + k->offset) = acts[i].act;
+            *(int64_t *)(void *)((char *)c + k->offset) = acts[i].act;
             return 0;
         }
     return err_set(err, "%s: %s: no such activation: '%s'", name, k->name, s);

@@ -490,7 +490,7 @@ static void add_backward(struct op_run *run, const struct op_args *a)
 #define KEEP_OUT(i) (unsigned)(OP_KEEP_OUT << (i))
 const struct op op_table[OP_COUNT] = {
     [OP_NONE]     = { .name = "none" },
-    [OP_EMBED]    = { "embed", shape_embed, embed_forward, embed_backward, 0, .flops = NULL },
+    [OP_EMBED]    = { "embed", shape_embed, embed_forward, embed_backward, .keeps = 0 },
     [OP_NORM]     = { "norm", shape_norm, norm_forward, norm_backward, KEEP_IN(0) | KEEP_OUT(1), .aux = true },
     [OP_LINEAR]   = { "linear", shape_linear, linear_forward, linear_backward, KEEP_IN(0), .flops = flops_linear },
     [OP_SPLIT]    = { "split", shape_split, nothing, nothing, 0, .views = true },
@@ -498,8 +498,8 @@ const struct op op_table[OP_COUNT] = {
     [OP_ATTEND]   = { "attend", op_attend_shape, op_attend_forward, op_attend_backward,
                       KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2) | KEEP_OUT(0) | KEEP_OUT(1), .aux = true,
                       .flops = op_attend_flops },
-    [OP_GLU]      = { "glu", shape_glu, glu_forward, glu_backward, KEEP_IN(0) },
-    [OP_ACT]      = { "act", shape_same, act_forward, act_backward, KEEP_IN(0) },
+    [OP_GLU]      = { "glu", shape_glu, glu_forward, glu_backward, .keeps = KEEP_IN(0) },
+    [OP_ACT]      = { "act", shape_same, act_forward, act_backward, .keeps = KEEP_IN(0) },
     [OP_ADD]      = { "add", shape_same, add_forward, add_backward, 0, .in_place = true, .grad_shares = true },
     [OP_HEADLOSS] = { "headloss", op_head_shape, op_head_forward, op_head_backward, KEEP_IN(0), .flops = flops_linear },
 };

@@ -359,7 +359,7 @@ static double worst(const float *got, const float *want, size_t n)
         double diff = fabs((double)got[i] - (double)want[i]) / (fabs((double)want[i]) + square);
 
         if (isfinite(want[i]) ? !isfinite(got[i]) : !(isnan(want[i]) && isnan(got[i])) && got[i] != want[i])
-            return INFINITY;
+            return HUGE_VAL;
         if (isfinite(want[i]) && got[i] != want[i] && diff > most)
             most = diff;
     }
