@@ -39,7 +39,7 @@ struct stream_reader {
     size_t tok_cap, loss_cap;
 };
 
-static int fail(const struct stream_reader *r, uint64_t at, const struct err *why, struct err *err)
+int stream_fail(const struct stream_reader *r, uint64_t at, const struct err *why, struct err *err)
 {
     return err_set(err, "%s: byte %" PRIu64 ": %s", r->name, at, why->msg);
 }
@@ -104,7 +104,7 @@ static int read_header(struct stream_reader *r, const uint8_t *first, struct str
     memcpy(&w, first, sizeof w);
     n = stream_header_len(&w, &why);
     if (!n)
-        return fail(r, start, &why, err);
+        return stream_fail(r, start, &why, err);
     if (need(r, n - sizeof w, "the header", &rest, err) < 0)
         return -1;
     all = xmalloc(n);
@@ -112,7 +112,7 @@ static int read_header(struct stream_reader *r, const uint8_t *first, struct str
     memcpy(all + sizeof w, rest, n - sizeof w);
     rc = stream_header_parse(h, all, n, &why);
     free(all);
-    return rc < 0 ? fail(r, start, &why, err) : 0;
+    return rc < 0 ? stream_fail(r, start, &why, err) : 0;
 }
 
 /* The fixed part of a header: 1, 0 when input has ended, -1. */
@@ -186,7 +186,7 @@ struct stream_reader *stream_open(const char *path, bool force, struct err *err)
         }
         r->mem = r->map.data;
         r->size = r->map.size;
-        madvise((void *)(uintptr_t)r->mem, r->size, MADV_SEQUENTIAL);
+        stream_advise(r, MADV_SEQUENTIAL);
     }
     return start(r, err);
 }
@@ -245,19 +245,24 @@ static int next_stream(struct stream_reader *r, struct err *err)
     return 1;
 }
 
-/* The payload lies at p, behind the 40 bytes *w of its header, which stand at offset `at`. */
-static int read_payload(struct stream_reader *r, struct stream_wire_block *w, const uint8_t **p, struct err *err)
+/* The payload at p, behind the 40 bytes *w of its header; not looked at. */
+static int take_payload(struct stream_reader *r, const struct stream_wire_block *w, const uint8_t **p, struct err *err)
 {
     uint64_t at = r->at - sizeof *w;
-    uint32_t want = w->crc, crc;
 
     if (w->payload_len > STREAM_BLOCK_MAX || w->payload_len % 8)
         return err_set(err, "%s: byte %" PRIu64 ": damaged block (payload of %" PRIu64 " bytes)", r->name, at,
                        w->payload_len);
-    if (need(r, w->payload_len, "a block", p, err) < 0)
-        return -1;
+    return need(r, w->payload_len, "a block", p, err);
+}
+
+static int check_payload(const struct stream_reader *r, struct stream_wire_block *w, const uint8_t *p, struct err *err)
+{
+    uint64_t at = r->at - w->payload_len - sizeof *w;
+    uint32_t want = w->crc, crc;
+
     w->crc = 0;
-    crc = hash_crc32c(hash_crc32c(0, w, sizeof *w), *p, w->payload_len);
+    crc = hash_crc32c(hash_crc32c(0, w, sizeof *w), p, w->payload_len);
     w->crc = want;
     if (crc != want)
         return err_set(err, "%s: byte %" PRIu64 ": damaged block (CRC-32C is %08" PRIx32 ", not %08" PRIx32 ")", r->name,
@@ -292,18 +297,24 @@ static const void *column(const uint8_t **p, const uint8_t *end, uint64_t n)
     return c;
 }
 
+/* A block as its header has it, without columns. */
+static struct stream_block headed(const struct stream_wire_block *w)
+{
+    return (struct stream_block){
+        .n_records = w->n_records,
+        .n_tokens = w->n_tokens,
+        .continues = w->flags & STREAM_CONTINUES,
+        .continued = w->flags & STREAM_CONTINUED,
+    };
+}
+
 /* Cut the payload into its columns; -1 without a message of place. */
 static int cut_columns(const struct stream_reader *r, const struct stream_wire_block *w, const uint8_t *p,
                        struct stream_block *b, struct err *why)
 {
     const uint8_t *end = p + w->raw_len;
 
-    *b = (struct stream_block){
-        .n_records = w->n_records,
-        .n_tokens = w->n_tokens,
-        .continues = w->flags & STREAM_CONTINUES,
-        .continued = w->flags & STREAM_CONTINUED,
-    };
+    *b = headed(w);
     if (w->flags & ~(STREAM_CONTINUES | STREAM_CONTINUED))
         return err_set(why, "flags 0x%x of a block are not known", w->flags);
     b->len = column(&p, end, 4 * (uint64_t)w->n_records);
@@ -349,13 +360,20 @@ static int check_record(const struct stream_reader *r, const struct stream_block
     return 0;
 }
 
+static int check_begin(const struct stream_reader *r, const struct stream_block *b, struct err *why)
+{
+    if (b->continues != r->open)
+        return err_set(why, r->open ? "a record that should go on does not" : "a record goes on that has not begun");
+    return 0;
+}
+
 static int check_records(struct stream_reader *r, const struct stream_block *b, struct err *why)
 {
     uint64_t tokens = 0, bad;
     const uint32_t *seg = b->seglen;
 
-    if (b->continues != r->open)
-        return err_set(why, r->open ? "a record that should go on does not" : "a record goes on that has not begun");
+    if (check_begin(r, b, why) < 0)
+        return -1;
     if (!b->n_records && (b->continues || b->continued))
         return err_set(why, "a block without records that goes on");
     for (uint32_t i = 0; i < b->n_records; i++) {
@@ -384,11 +402,16 @@ static int check_records(struct stream_reader *r, const struct stream_block *b, 
     return 0;
 }
 
+static bool is_data(const struct stream_wire_block *w)
+{
+    return memcmp(w->tag, "DBLK", 4) == 0;
+}
+
 static void count(struct stream_totals *t, const struct stream_wire_block *w)
 {
     t->blocks++;
     t->bytes += w->raw_len;
-    if (memcmp(w->tag, "DBLK", 4) == 0) {
+    if (is_data(w)) {
         t->tokens += w->n_tokens;
         t->records += w->n_records - (w->flags & STREAM_CONTINUED ? 1 : 0);
     }
@@ -415,8 +438,22 @@ static int check_done(const struct stream_reader *r, const struct stream_wire_bl
     return 0;
 }
 
-/* One block of any kind: 1 a DBLK, 0 another, -1 an error; r->done is set behind DONE. */
-static int one_block(struct stream_reader *r, struct stream_block *b, struct err *err)
+/* What the header alone tells of a block of rows. */
+static int skim_block(struct stream_reader *r, const struct stream_wire_block *w, struct stream_block *b, struct err *why)
+{
+    *b = headed(w);
+    if (w->n_tokens > w->payload_len / stream_item_size(&r->h))
+        return err_set(why, "no room for %" PRIu64 " tokens in the block", w->n_tokens);
+    if (check_begin(r, b, why) < 0)
+        return -1;
+    r->open = b->continued;
+    r->open_tokens = b->continued ? (r->open_tokens + b->n_tokens) % r->h.row_len : 0;
+    return 1;
+}
+
+/* One block of any kind: 1 a DBLK, 0 another, -1 an error; r->done is set behind DONE.  skim: of a DBLK
+ * with tokens only the header is read. */
+static int one_block(struct stream_reader *r, struct stream_block *b, bool skim, struct err *err)
 {
     struct stream_wire_block w;
     uint64_t at = r->at;
@@ -427,12 +464,15 @@ static int one_block(struct stream_reader *r, struct stream_block *b, struct err
     if (need(r, sizeof w, "a block header (there is no DONE block yet)", &p, err) < 0)
         return -1;
     memcpy(&w, p, sizeof w);
-    if (read_payload(r, &w, &p, err) < 0)
+    skim = skim && is_data(&w) && w.n_tokens > 0;
+    if (take_payload(r, &w, &p, err) < 0 || (!skim && check_payload(r, &w, p, err) < 0))
         return -1;
-    if (memcmp(w.tag, "DONE", 4) == 0) {
+    if (skim) {
+        rc = skim_block(r, &w, b, &why);
+    } else if (memcmp(w.tag, "DONE", 4) == 0) {
         rc = check_done(r, &w, p, &why);
         r->done = true;
-    } else if (memcmp(w.tag, "DBLK", 4) == 0) {
+    } else if (is_data(&w)) {
         rc = cut_columns(r, &w, p, b, &why) < 0 || check_records(r, b, &why) < 0 ? -1 : 1;
     } else if (memcmp(w.tag, "ABRT", 4) == 0) {
         int n = w.raw_len < 400 ? (int)w.raw_len : 400;
@@ -442,7 +482,7 @@ static int one_block(struct stream_reader *r, struct stream_block *b, struct err
         rc = err_set(&why, "block type '%.4s' is not known", w.tag);
     }
     if (rc < 0)
-        return fail(r, at, &why, err);
+        return stream_fail(r, at, &why, err);
     if (!r->done) {
         r->chain = hash_crc32c(r->chain, &w.crc, 4);
         count(&r->own, &w);
@@ -459,9 +499,47 @@ int stream_read_block(struct stream_reader *r, struct stream_block *b, struct er
         io_map_passed(&r->map, r->at);
         if (r->done && (rc = next_stream(r, err)) <= 0)
             return rc;
-        rc = one_block(r, b, err);
+        rc = one_block(r, b, false, err);
     } while (rc == 0);
     return rc;
+}
+
+int stream_skim(struct stream_reader *r, struct stream_block *b, uint64_t *at, struct err *err)
+{
+    int rc;
+
+    do {
+        if (r->done && (rc = next_stream(r, err)) <= 0)
+            return rc;
+        *at = r->at;
+        rc = one_block(r, b, true, err);
+    } while (rc == 0);
+    return rc;
+}
+
+int stream_block_at(struct stream_reader *r, uint64_t at, bool check, uint64_t before, struct stream_block *b, struct err *err)
+{
+    struct stream_wire_block w;
+    const uint8_t *p;
+    struct err why;
+
+    r->at = at;
+    if (need(r, sizeof w, "a block header", &p, err) < 0)
+        return -1;
+    memcpy(&w, p, sizeof w);
+    if (take_payload(r, &w, &p, err) < 0 || (check && check_payload(r, &w, p, err) < 0))
+        return -1;
+    r->open = w.flags & STREAM_CONTINUES;
+    r->open_tokens = before;
+    if (cut_columns(r, &w, p, b, &why) < 0 || (check && check_records(r, b, &why) < 0))
+        return stream_fail(r, at, &why, err);
+    return 0;
+}
+
+void stream_advise(struct stream_reader *r, int advice)
+{
+    if (r->map.mapped)
+        madvise((void *)(uintptr_t)r->mem, r->size, advice);
 }
 
 /* Append a part of n tokens, which begins at r->tok_at in the block, behind `have` of its record. */

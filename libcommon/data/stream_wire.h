@@ -61,6 +61,16 @@ uint8_t *stream_header_pack(const struct stream_header *h, size_t *n, struct err
 size_t stream_header_len(const struct stream_wire_header *w, struct err *err);
 /* All n = header_len bytes; -1 with a message without a place.  h->text is malloced. */
 int stream_header_parse(struct stream_header *h, const uint8_t *p, size_t n, struct err *err);
+/* stream_read.c for stream_rows.c.  The next DBLK of a stream of rows by its header, without reading its
+ * payload: *at is where it stands, b has no columns.  1, 0 the end, -1; all but such blocks is checked. */
+int stream_skim(struct stream_reader *r, struct stream_block *b, uint64_t *at, struct err *err);
+/* The DBLK that stands there.  check: as the first time; `before` tokens of its first record stand in
+ * earlier blocks. */
+int stream_block_at(struct stream_reader *r, uint64_t at, bool check, uint64_t before, struct stream_block *b, struct err *err);
+/* madvise() about the file, where it is mapped. */
+void stream_advise(struct stream_reader *r, int advice);
+/* "name: byte AT: why"; returns -1. */
+int stream_fail(const struct stream_reader *r, uint64_t at, const struct err *why, struct err *err);
 /* Index of the first token that is not in [0, limit), or n.  limit 0: all are good. */
 uint64_t stream_find_bad(const void *tokens, uint64_t n, enum stream_dtype dtype, uint32_t limit);
 
