@@ -4,7 +4,9 @@
  *   PREFIX of PREFIX.bin/.idx   Megatron's samples (data/sampler.h): length + 1 tokens, which overlap
  *   a token stream of rows      row k of a permutation by (seed, epoch), or in order; a row of `length`
  *                               tokens trains length - 1 predictions: its last position has loss 0
- *   "-"                         rows from the pipe, in order; ends with it
+ *   "-", a FIFO                 rows from the pipe, in order; ends with it
+ * Sequence k of n shuffled rows is row rng_permute(seed, DATA_STREAM + k / n, n, k % n).  A loss mask
+ * counts where its token is predicted: a position has loss 1 where the mask of the next token is 1.
  * A stream of documents is an error that says to pack it first.  Rows with segments are several
  * documents: positions restart, attention is cut, the last position of a segment has loss 0.
  */
@@ -17,13 +19,15 @@
 #include "libcommon/base/err.h"
 #include "libcommon/data/sampler.h"
 
+#define DATA_STREAM ((uint64_t)1 << 48) /* rng.h: + the epoch */
+
 enum data_order { DATA_MEGATRON, DATA_SHUFFLE, DATA_SEQUENTIAL, DATA_BY_KIND };
 
 struct data_options {
     const char *path;
     int order;             /* enum data_order; one that does not go with the kind is an error */
     int64_t length;        /* seq_length; 0: a stream's own, an error for .bin/.idx */
-    const char *split;     /* .bin/.idx: "969,30,1" */
+    const char *split;     /* .bin/.idx: "969,30,1"; NULL: all of it, whatever `which` says */
     enum sampler_split which;
     uint64_t samples;      /* .bin/.idx: that many are wanted, as many epochs as that takes; 0: one epoch */
     bool once;             /* validation over the whole set: data_get() ends after one pass */
@@ -50,8 +54,9 @@ int64_t data_count(const struct data *d);
 /* Fingerprint of the tokenizer of a stream, or NULL (none, or .bin/.idx). */
 const uint8_t *data_fingerprint(const struct data *d);
 
-/* Sequence k: 1; 0: the end (a pipe's, or the last of `once`); -1.  From a pipe k must grow by one a
- * call, but the first call may skip: rows before it are read and dropped. */
+/* Sequence k: 1; 0: the end (a pipe's, or the last of `once`); -1.  Rows of a file go on with another
+ * epoch; a .bin/.idx has what `samples` asked for.  From a pipe k must grow by one a call, but the first
+ * call may skip: rows before it are read and dropped. */
 int data_get(struct data *d, uint64_t k, struct data_row *row, struct err *err);
 
 #endif
