@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 static const char *const names[] = { "portable", "avx2", "avx512" };
 
 static enum cpu_tier detect(void)
@@ -35,6 +39,26 @@ enum cpu_tier cpu_tier(void)
     if (__atomic_load_n(&tier, __ATOMIC_RELAXED) < 0)
         __atomic_store_n(&tier, (int)detect(), __ATOMIC_RELAXED);
     return (enum cpu_tier)__atomic_load_n(&tier, __ATOMIC_RELAXED);
+}
+
+static bool detect_sha(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+
+    return cpu_tier() > CPU_PORTABLE && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA;
+#else
+    return false;
+#endif
+}
+
+bool cpu_sha(void)
+{
+    static int sha = -1; /* as above */
+
+    if (__atomic_load_n(&sha, __ATOMIC_RELAXED) < 0)
+        __atomic_store_n(&sha, detect_sha(), __ATOMIC_RELAXED);
+    return __atomic_load_n(&sha, __ATOMIC_RELAXED);
 }
 
 const char *cpu_name(enum cpu_tier tier)

@@ -21,6 +21,9 @@ struct hash_sha256 {
 void hash_sha256_init(struct hash_sha256 *s);
 void hash_sha256_add(struct hash_sha256 *s, const void *data, size_t n);
 void hash_sha256_end(struct hash_sha256 *s, uint8_t digest[32]);
+/* n blocks of 64 bytes into the state h: by instructions where there are some; the portable twin. */
+void hash_sha256_blocks(uint32_t h[8], const void *data, size_t n);
+void hash_sha256_blocks_portable(uint32_t h[8], const void *data, size_t n);
 
 /* 64-bit mix of a 64-bit key (the finaliser of splitmix64): for hash tables. */
 static inline uint64_t hash_mix64(uint64_t x)
