@@ -4,7 +4,8 @@
  *
  * Tensors are stored whole under their published names, so that a checkpoint is a model for any
  * program.  A checkpoint is written as OUT/.step_N.tmp, every file fsynced, MANIFEST last, the
- * directory renamed, its parent fsynced: one that has its name is whole.
+ * directory renamed, its parent fsynced: one that has its name is whole.  What a killed run left
+ * (OUT/.step_N.tmp, .step_N.old) is removed at the next save.
  */
 #ifndef TRAIN_CKPT_H
 #define TRAIN_CKPT_H
@@ -30,18 +31,24 @@ struct ckpt {
     const char *conf;            /* resolved run.conf, text; NULL on loading */
 };
 
-/* Write OUT/step_N (N = state.step), then remove all but the newest `keep` (0: keep all). */
+/* Write OUT/step_N (N = state.step; an old one of that name is replaced), then remove all but the newest
+ * `keep` of those up to it (0: keep all).  Later ones, from before the run went back, stay.  OUT must
+ * exist, and so must the tokenizer's directory: it is not to be a checkpoint that `keep` removes. */
 int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err);
 
-/* Path of the newest whole checkpoint in OUT (caller frees): every file is held against MANIFEST; a
- * damaged one is named by warn() and the one before it is taken.  1 found, 0 none, -1 error. */
+/* Hold every file of a checkpoint against its MANIFEST; files that are not in it are ignored. */
+int ckpt_verify(const char *path, struct err *err);
+
+/* Path of the newest whole checkpoint in OUT (caller frees): a damaged one is named by warn() and the
+ * one before it is taken.  1 found; 0 none; -1 an error, as is that all of them are damaged. */
 int ckpt_find(const char *out, char **path, void (*warn)(const char *message), struct err *err);
 
 /* Read weights, moments and state of a checkpoint (verified against MANIFEST) into c, whose model has
  * been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
 int ckpt_load(const char *path, struct ckpt *c, struct err *err);
 
-/* From memory, for fuzzing: state.json; a MANIFEST's lines. */
+/* From memory: state.json; a MANIFEST, whose files are handed out in order.  Their paths are relative
+ * and stay below the directory. */
 int ckpt_parse_state(struct ckpt_state *s, const void *json, size_t n, const char *name, struct err *err);
 int ckpt_check_manifest(const void *text, size_t n, const char *name,
                         int (*file)(void *ctx, const char *path, uint64_t size, const uint8_t sha256[32],

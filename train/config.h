@@ -62,8 +62,9 @@ int config_parse(struct config *c, const void *json, size_t n, const char *name,
 int config_open(struct config *c, const char *path, struct err *err);
 void config_close(struct config *c);
 
-/* The config.json of a checkpoint: as read, with the element type of its weights set.  Caller frees. */
-char *config_text(const struct config *c, const char *dtype, size_t *n);
+/* Write the config.json of a checkpoint (io.h): as read, but with the element type of its weights
+ * ("float32") and the architectures that transformers looks for. */
+int config_save(const struct config *c, const char *dtype, const char *path, struct err *err);
 
 /* Does id end a generation? */
 bool config_is_eos(const struct config *c, int64_t id);

@@ -108,6 +108,9 @@ int json_get_str(const struct json_value *v, const char *key, const char *dflt, 
 /* Write bytes (valid UTF-8) as a quoted JSON string, non-ASCII as it is. */
 int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err);
 
+/* Write a tree: two blanks a level, a newline at the end; numbers as they were spelled. */
+int json_put_value(struct io_out *o, const struct json_value *v, struct err *err);
+
 /* What a document, or one a line, holds (report.h): the members of the outermost object, of the first
  * line's; the number of lines that are not blank.  All of it is checked. */
 struct report;
