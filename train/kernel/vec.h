@@ -32,9 +32,19 @@ typedef float vf __attribute__((vector_size(VEC_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VEC_BYTES)));
 typedef float vf_any __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
+/* Entries that files beside vec.c define. */
+void VEC_NAME(glu)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat x, struct kernel_mat y);
+void VEC_NAME(glu_grad)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat dy, struct kernel_mat x,
+                        struct kernel_mat dx);
+void VEC_NAME(act)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat x, struct kernel_mat y);
+void VEC_NAME(act_grad)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat dy, struct kernel_mat x,
+                        struct kernel_mat dx);
 void VEC_NAME(attend)(const struct kernels *k, const struct kernel_attend *a, int64_t i0, int64_t i1, void *scratch);
 void VEC_NAME(attend_grad)(const struct kernels *k, const struct kernel_attend *a, const struct kernel_attend_grad *g,
                            void *scratch);
+void VEC_NAME(ce)(int64_t n, int64_t cols, struct kernel_mat x, const int32_t *target, const float *dscale,
+                  float *loss);
+void VEC_NAME(adamw)(const struct kernel_adamw *o, int64_t n, float *p, const float *g, float *m, float *v);
 
 /* n may be more than a vector; what lies past n is 0. */
 static inline vf vec_load(const float *p, int64_t n)
@@ -58,6 +68,25 @@ static inline void vec_store(float *p, vf x, int64_t n)
 static inline vf vec_splat(float s)
 {
     return s - (vf){ 0 };
+}
+
+/* x with what stands past its first n lanes replaced by `rest`. */
+static inline vf vec_first(vf x, int64_t n, float rest)
+{
+    for (int64_t i = n; i < VEC_LEN; i++)
+        x[i] = rest;
+    return x;
+}
+
+static inline vf vec_sqrt(vf x)
+{
+    float a[VEC_LEN];
+
+    memcpy(a, &x, sizeof a);
+    for (int i = 0; i < VEC_LEN; i++)
+        a[i] = __builtin_sqrtf(a[i]);
+    memcpy(&x, a, sizeof a);
+    return x;
 }
 
 /* a where the mask is all ones, b where it is 0. */
