@@ -325,7 +325,7 @@ static const struct {
     ROW(add_bias, 1, 0, 0),            /* the same */
     ROW(col_sum, 1, 1e-6, 0),          /* float totals over up to 70 rows */
     ROW(attend, HEADS, 2e-5, 0),       /* a score of 200 rounds by 1e-5, which its exp multiplies */
-    ROW(attend_grad, HEADS, 4e-5, 0),  /* the same, and do.v - do.o cancels */
+    ROW(attend_grad, HEADS, 1e-4, 1),  /* the same, times q; do.v - do.o is 0 where one key is seen */
     ROW(ce, 6, 2e-6, 1),               /* the loss: a logarithm and a logit */
     ROW(adamw, 3, 5e-7, 0),            /* a handful of roundings */
     ROW(sum_squares, 2, 1e-6, 0),      /* float totals within blocks */
