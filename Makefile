@@ -28,7 +28,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DLMPIPE_VERSION='"$(VERSION)"' $(shell pkg-config
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lbz2 -lm
 
 # train/kernel/vec*.c are compiled once per instruction set; cpu.h picks one at run time.
-VEC_FLAGS    := -fno-math-errno -ffp-contract=fast
+VEC_FLAGS    := -O3 -fno-math-errno -ffp-contract=fast
 VEC_portable := $(VEC_FLAGS)
 VEC_avx2     := $(VEC_FLAGS) -mavx2 -mfma
 VEC_avx512   := $(VEC_FLAGS) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512

@@ -355,3 +355,25 @@ void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max
                (size_t)threads * KERNEL_SCRATCH + bytes(rows / OP_NORM_ROWS + 1, 2 * c->hidden) +
                bytes(2 * (rows / OP_QUERIES + max_docs + 1), 2) + 16 * ALIGN;
 }
+
+static double program_flops(const struct arch_program *g, const struct config *c, double context)
+{
+    double sum = 0;
+
+    for (int i = 0; i < g->n; i++)
+        if (op_of(&g->row[i])->flops)
+            sum += op_of(&g->row[i])->flops(c, &g->row[i], context);
+    return sum;
+}
+
+double plan_flops(const struct config *c, double context)
+{
+    double sum = program_flops(&c->arch->embed, c, context) + program_flops(&c->arch->head, c, context);
+
+    for (int64_t l = 0; l < c->layers; l++) {
+        double window = c->windowed[l] && (double)c->window < context ? (double)c->window : context;
+
+        sum += program_flops(&c->arch->layer, c, window);
+    }
+    return sum;
+}

@@ -48,4 +48,9 @@ struct plan {
 /* Plan micro-batches of up to `rows` tokens in up to max_docs documents. */
 void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int threads, bool train);
 
+/* Floating-point operations of a token's forward pass with `context` keys visible to it (the convention of
+ * published figures: the whole row, as if nothing were masked; windows count): two a weight of every
+ * product and four a dimension of every visible key.  A training step is three times that. */
+double plan_flops(const struct config *c, double context);
+
 #endif

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "libcommon/base/cpu.h"
+#include "libcommon/base/io.h"
 #include "train/kernel/instance.h"
 
 #define ROW(entry) +1
@@ -51,6 +52,20 @@ const struct kernels *const *kernel_all(void)
 {
     pthread_once(&once, fill);
     return all;
+}
+
+double kernel_peak(void)
+{
+    static int64_t (*const fma[])(int64_t n) = { vec_fma_portable, vec_fma_avx2, vec_fma_avx512 };
+    double best = 0;
+
+    for (int i = 0; i < 8; i++) {
+        double start = io_now();
+        double rate = (double)fma[cpu_tier()](300000) / (io_now() - start);
+
+        best = rate > best ? rate : best;
+    }
+    return best;
 }
 
 void kernel_init(void)

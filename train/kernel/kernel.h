@@ -119,6 +119,9 @@ struct kernels {
 const struct kernels *kernel_pick(void);
 /* All that this machine can run, ref first, NULL at the end: for tests. */
 const struct kernels *const *kernel_all(void);
+/* Floating-point operations a second of fused multiply-adds in this thread now, by this machine's
+ * instance; takes some 10 ms.  What a training step is a share of. */
+double kernel_peak(void);
 /* Call once before any gemm: keeps the BLAS library single-threaded; the pool is ours. */
 void kernel_init(void);
 

@@ -162,6 +162,24 @@ static double sum_squares(int64_t n, const float *x)
     return vec_dot(n, x, x);
 }
 
+int64_t VEC_NAME(fma)(int64_t n)
+{
+    enum { CHAINS = 12 };
+    volatile float sink;
+    vf sum[CHAINS], by = vec_splat(0.999f), plus = vec_splat(0.001f);
+
+    for (int c = 0; c < CHAINS; c++)
+        sum[c] = vec_splat((float)c);
+    for (int64_t i = 0; i < n; i++)
+        for (int c = 0; c < CHAINS; c++)
+            sum[c] = sum[c] * by + plus;
+    for (int c = 1; c < CHAINS; c++)
+        sum[0] += sum[c];
+    sink = vec_sum(sum[0]);
+    (void)sink;
+    return n * CHAINS * VEC_LEN * 2;
+}
+
 const struct kernels VEC_TABLE = {
     .name = STRING(VEC_TARGET),
     .gemv = gemv,
