@@ -2,7 +2,9 @@
 . "$SRC/tests/lib.sh"
 
 # options of a page: .It Fl x , Fl -name (and Ar); compare the sets of long names
-page_options() { sed -n 's/^\.It //p' "$1" | grep -oE 'Fl (Fl |-)[a-z0-9-]+' | sed -E 's/Fl (Fl |-)//' | sort -u; }
+page_options() { sed -n 's/^\.It //p' "$@" | grep -oE '(Fl (Fl |-)|Ic )[a-z0-9_-]+' | sed -E 's/(Fl (Fl |-)|Ic )//' | tr _ - | sort -u; }
+# where the options of a tool are told beside its page
+more_pages() { case $1 in lmtrain) echo "$SRC/man/lmrun.conf.5" ;; esac; }
 table_options() { "$1" --dump-options | awk -F '\t' 'NF > 3 { print $2 }' | tr _ - | sort -u; }
 
 for c in $(find "$SRC/tools" -name "*.c" | sort); do
@@ -13,7 +15,7 @@ for c in $(find "$SRC/tools" -name "*.c" | sort); do
         continue
     fi
     table_options "$t" >table
-    page_options "$page" >page
+    page_options "$page" $(more_pages "$t") >page
     ok "$t: the options of the page are those of the table" diff table page
     purpose=$("$t" --dump-options | sed -n 's/^purpose	//p')
     ok "$t: .Nd is the purpose" grep -qxF ".Nd $purpose" "$page"

@@ -243,12 +243,16 @@ void model_put(const struct model *m, const struct model_tensor *t, float *base,
     }
 }
 
-/* The name as this model's files spell it. */
 static const char *published(const struct model *m, const char *name)
 {
     const char *prefix = m->config.arch->prefix;
 
     return m->no_prefix && strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
+}
+
+const char *model_name(const struct model *m, const struct model_tensor *t)
+{
+    return published(m, t->name);
 }
 
 struct saving {
@@ -262,7 +266,7 @@ static int put_tensor(void *ctx, struct safetensors_writer *w, const struct tens
     struct saving *s = ctx;
 
     for (int i = 0; i < s->m->n_tensors; i++)
-        if (strcmp(published(s->m, s->m->tensor[i].name), t->name) == 0) {
+        if (strcmp(model_name(s->m, &s->m->tensor[i]), t->name) == 0) {
             model_get(s->m, &s->m->tensor[i], s->base, s->buf);
             return safetensors_put_f32(w, t, s->buf, (size_t)t->count, err);
         }
@@ -280,7 +284,7 @@ int model_save(const struct model *m, const float *base, const char *path, struc
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
 
-        list[i] = (struct tensor){ .name = published(m, t->name), .dtype = DTYPE_F32, .rank = t->rank };
+        list[i] = (struct tensor){ .name = model_name(m, t), .dtype = DTYPE_F32, .rank = t->rank };
         list[i].shape[0] = t->shape[0];
         list[i].shape[1] = t->shape[1];
         list[i].count = t->count;
@@ -314,7 +318,7 @@ static bool is_known(const struct model *m, const char *name)
     const char *const *ignored = m->config.arch->ignored;
 
     for (int i = 0; i < m->n_tensors; i++)
-        if (strcmp(published(m, m->tensor[i].name), name) == 0)
+        if (strcmp(model_name(m, &m->tensor[i]), name) == 0)
             return true;
     for (; ignored && *ignored; ignored++)
         if (matches(m, *ignored, name))
@@ -362,7 +366,7 @@ int model_load(struct model *m, float *base, const char *path, struct err *err)
         largest = m->tensor[i].count > largest ? m->tensor[i].count : largest;
     buf = xmalloc((size_t)largest * sizeof *buf);
     for (int i = 0; i < m->n_tensors && rc == 0; i++) {
-        const char *name = published(m, m->tensor[i].name);
+        const char *name = model_name(m, &m->tensor[i]);
         const struct tensor *f = safetensors_find(&st, name);
 
         rc = f ? load_tensor(m, &m->tensor[i], f, base, buf, err) : err_set(err, "%s: %s: missing", path, name);

@@ -70,6 +70,9 @@ float model_grad_beta(struct model_param *p);
 void model_grad_begin(struct model *m);
 void model_grad_end(struct model *m);
 
+/* The name of a published tensor, as the files of this model spell it. */
+const char *model_name(const struct model *m, const struct model_tensor *t);
+
 /* Copy published tensor t out of, or into, an array of the model's layout. */
 void model_get(const struct model *m, const struct model_tensor *t, const float *base, float *out);
 void model_put(const struct model *m, const struct model_tensor *t, float *base, const float *in);

@@ -119,16 +119,11 @@ static double compare(struct golden *g, const float *base, const char *prefix, b
 
     for (int i = 0; i < g->m.n_tensors; i++) {
         const struct model_tensor *t = &g->m.tensor[i];
-        const char *name = g->m.no_prefix ? t->name + strlen(g->m.config.arch->prefix) : t->name;
+        const char *name = model_name(&g->m, t);
         int64_t n = 0, n_grad = 0;
         const float *want = find(g, prefix, name, &n), *grad = find(g, "grad.", name, &n_grad);
         float *got = xmalloc((size_t)t->count * sizeof *got);
 
-        /* lm_head has no prefix to take off */
-        if (!want && g->m.no_prefix) {
-            want = find(g, prefix, t->name, &n);
-            grad = find(g, "grad.", t->name, &n_grad);
-        }
         model_get(&g->m, t, base, got);
         OKF(want && grad && n == t->count && n_grad == n, "%s: %s%s is there", g->name, prefix, name);
         for (int64_t k = 0; want && grad && k < n; k++) {

@@ -1,0 +1,35 @@
+/* run.h - a training run from its options to its last checkpoint, in one process. */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+
+/* The keys of lmrun.conf(5), under Megatron-LM's names where it has one.  Strings are borrowed. */
+struct run_options {
+    const char *model, *tokenizer, *data, *valid, *split, *out, *resume, *dump;
+    int64_t seq_length, micro_batch_size, global_batch_size, train_iters;
+    int64_t lr_warmup_iters, lr_decay_iters, lr_wsd_decay_iters;
+    int64_t save_interval, eval_interval, eval_iters, keep, seed, threads;
+    double lr, min_lr, weight_decay, adam_beta1, adam_beta2, adam_eps, clip_grad;
+    int lr_decay_style, lr_wsd_decay_style; /* enum lr_style, lr_wsd_style */
+    int data_order;                         /* enum data_order */
+    bool calculate_per_token_loss, full_validation;
+    /* Not keys: */
+    const char *conf;                      /* the resolved run.conf, text, kept beside checkpoints */
+    const volatile sig_atomic_t *stop;     /* not 0: save and stop after this step */
+    void (*warn)(const char *message);     /* what a user should know: a damaged checkpoint passed over, say */
+    void (*line)(const char *text);        /* one a step; NULL: none */
+};
+
+/* Fill in what follows from other keys and check what can be checked without opening a file. */
+int run_resolve(struct run_options *o, struct err *err);
+
+/* Train.  0: all steps are done, or the data ended, or *stop was set; -1: an error, and the last
+ * checkpoint is what it was. */
+int run_train(const struct run_options *o, struct err *err);
+
+#endif
