@@ -72,6 +72,8 @@ static int read_rope(struct config *c, const char *name, struct err *err)
     r->type = ROPE_DEFAULT;
     if (json_get_double(v5 ? v5 : c->json, "rope_theta", 10000, &r->theta, name, err) < 0)
         return -1;
+    if (!(r->theta > 0))
+        return err_set(err, "%s: rope_theta %g is not above 0", name, r->theta);
     if (!s || s->type == JSON_NULL)
         return 0;
     if (s->type != JSON_OBJECT)
@@ -127,7 +129,7 @@ static int read_ids(struct config *c, const char *name, struct err *err)
         return -1;
     if (e && e->type == JSON_ARRAY) {
         for (e = e->child; e && c->n_eos < 8; e = e->next)
-            if (e->type == JSON_NUMBER)
+            if (e->type == JSON_NUMBER && e->num >= 0 && e->num < 0x1p53)
                 c->eos[c->n_eos++] = (int64_t)e->num;
         return 0;
     }
