@@ -246,6 +246,11 @@ int64_t data_count(const struct data *d)
     return d->count;
 }
 
+bool data_has_splits(const struct data *d)
+{
+    return d->kind == &kind_index;
+}
+
 const uint8_t *data_fingerprint(const struct data *d)
 {
     static const uint8_t none[32];

@@ -51,6 +51,8 @@ void data_close(struct data *d);
 int64_t data_length(const struct data *d);
 /* Sequences of one pass; -1: not known (a pipe). */
 int64_t data_count(const struct data *d);
+/* Does `split` cut it into training, validation and test (a .bin/.idx)? */
+bool data_has_splits(const struct data *d);
 /* Fingerprint of the tokenizer of a stream, or NULL (none, or .bin/.idx). */
 const uint8_t *data_fingerprint(const struct data *d);
 
