@@ -1,0 +1,108 @@
+. "$SRC/tests/lib.sh"
+# numbered words: what comes next can be learned
+awk 'BEGIN { for (d = 0; d < 200; d++) { s = ""; for (i = 0; i < 20 + d % 13; i++) s = s (i ? " " : "") (3 * i + d) % 31; print s } }' >ids
+lmtokenize -q --from ids --vocab-size 32 --to stream -o docs.tks ids
+lmpack -q -L 16 --method concat -o rows.tks docs.tks
+lmpack -q -L 16 -o packed.tks docs.tks
+lmshard -q -o bin docs.tks
+cat >llama.json <<'EOF'
+{"model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+ "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 16}
+EOF
+cat >gpt2.json <<'EOF'
+{"model_type": "gpt2", "vocab_size": 32, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 16}
+EOF
+cat >run.conf <<'EOF'
+# six steps
+model = llama.json
+micro-batch-size = 2   # of
+global_batch_size = 4
+train_iters = 6
+lr = 1e-2
+lr_warmup_iters = 2
+EOF
+col() { awk -F '\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i } NR > 1 { print $c }' "$2"; }
+log() { for c in step tokens loss valid_loss lr grad_norm samples; do col $c "$1/metrics.tsv"; done; }
+
+is 'a run' 0 '' '~step 6/6 loss' lmtrain run.conf data=rows.tks out=a threads=1
+ok 'its checkpoint' test -s a/step_6/model.safetensors -a -s a/step_6/config.json -a -s a/step_6/MANIFEST
+is 'the header of metrics.tsv' 0 'step\ttokens\tloss\tvalid_loss\tlr\tgrad_norm\ttokens_per_s\tmfu\trss_mb\tsamples\n' '' head -n 1 a/metrics.tsv
+is 'the rate of each step' 0 '0\n0.005\n0.01\n0.0075\n0.005\n0.0025\n' '' col lr a/metrics.tsv
+is '60 tokens a step count, the last of a row does not' 0 '60\n120\n180\n240\n300\n360\n' '' col tokens a/metrics.tsv
+is '-q: no line a step' 0 '' '' lmtrain -q run.conf data=rows.tks out=quiet
+same() {
+    ok "$1" sh -c "for f in model optimizer/exp_avg optimizer/exp_avg_sq; do
+        cmp $2/step_6/\$f.safetensors $3/step_6/\$f.safetensors || exit 1; done; cmp $2/log $3/log"
+}
+log a >a/log
+for t in 1 2 3; do
+    lmtrain -q --threads $t run.conf data=rows.tks out=t$t && log t$t >t$t/log
+    same "the same bits: $t threads" a t$t
+done
+for t in 1 2; do
+    OPENBLAS_CORETYPE=Haswell lmtrain -q run.conf data=rows.tks out=h$t threads=$t && log h$t >h$t/log
+done
+same 'the same bits under another BLAS kernel: 1 and 2 threads' h1 h2
+is 'what the command line says counts more' 0 '0.0001\n' '' sh -c "lmtrain -q --lr 1e-4 run.conf lr_warmup_iters=0 lr_decay_style=constant train_iters=1 data=rows.tks out=last && awk -F '\t' 'NR == 2 { print \$5 }' last/metrics.tsv"
+
+# stop and go on
+is 'resume=auto starts where there is nothing' 0 '' '' lmtrain -q run.conf data=rows.tks out=r resume=auto save_interval=2 keep=2
+ok 'keep=2' sh -c 'test ! -e r/step_2 && test -e r/step_4 && test -e r/step_6'
+is 'a run does not start over another' 1 '' '~resume=auto' lmtrain -q run.conf data=rows.tks out=r
+rm -rf r/step_6
+is 'resume' 0 '' '~step 5/6' lmtrain run.conf data=rows.tks out=r resume=auto
+log r >r/log
+same 'resumed is as uninterrupted' a r
+is 'resume from a directory' 0 '' '' lmtrain -q run.conf data=rows.tks out=from resume=r/step_4
+is 'another seed' 1 '' '~seed' lmtrain -q run.conf data=rows.tks out=other resume=r/step_4 seed=7
+cp -r r damaged
+printf 'x' | dd of=damaged/step_6/model.safetensors bs=1 seek=3000 conv=notrunc 2>/dev/null
+is 'a damaged checkpoint is named, the one before is taken' 0 '' '~step_6' lmtrain run.conf data=rows.tks out=damaged resume=auto
+ok 'and it comes to the same' cmp damaged/step_6/model.safetensors a/step_6/model.safetensors
+is 'a checkpoint is a model' 0 '' '' lmtrain -q run.conf model=a/step_6 data=rows.tks train_iters=1 lr_warmup_iters=0
+ok 'run.conf beside a checkpoint repeats the run' sh -c 'lmtrain -q a/step_6/run.conf out=again && cmp again/step_6/model.safetensors a/step_6/model.safetensors'
+
+signalled() { # SIGNAL STATUS
+    lmtrain -q run.conf data=rows.tks out=s$1 train_iters=100000000 &
+    pid=$!
+    until [ "$(cat s$1/metrics.tsv 2>/dev/null | wc -l)" -gt 3 ]; do sleep 0.1; done
+    kill -$1 $pid
+    wait $pid
+    [ $? = $2 ] && step=$(tail -n 1 s$1/metrics.tsv | cut -f 1) && test -s s$1/step_$step/MANIFEST
+}
+ok 'SIGUSR1 saves and stops' signalled USR1 0
+ok 'SIGTERM saves, then ends by it' signalled TERM 143
+
+# kinds of data
+is 'packed rows' 0 '' '' lmtrain -q run.conf data=packed.tks
+is 'a .bin/.idx' 0 '' '' lmtrain -q run.conf data=bin split=90,10,0 eval_interval=3 seq_length=15 out=bin-out
+ok 'its validation split, at steps 3 and 6' test "$(col valid_loss bin-out/metrics.tsv | grep -c .)" = 2
+is 'a pipe ends the run' 0 '' '' sh -c 'lmpack -q -L 16 --method concat --drop-last docs.tks | lmtrain -q run.conf data=- train_iters=1000 out=pipe'
+ok 'every row of the pipe was trained on' test "$(col samples pipe/metrics.tsv | tail -n 1)" = "$(($(wc -w <ids) / 16))"
+is 'validation on the whole set' 0 '' '' lmtrain -q run.conf data=rows.tks valid=packed.tks full_validation=1 out=v
+is 'mean of means' 0 '' '' lmtrain -q run.conf data=packed.tks calculate_per_token_loss=0
+is 'gpt2' 0 '' '' lmtrain -q run.conf model=gpt2.json data=rows.tks out=g
+for style in linear cosine constant inverse-square-root WSD; do
+    is "lr_decay_style=$style" 0 '' '' lmtrain -q run.conf data=rows.tks lr_decay_style=$style lr_wsd_decay_iters=2
+done
+is 'it learns' 0 '1\n' '' sh -c 'lmtrain -q run.conf data=rows.tks train_iters=150 micro_batch_size=16 global_batch_size=16 out=learn && awk -F "\t" "NR == 2 { first = \$3 } END { print (\$3 < 0.5 * first) }" learn/metrics.tsv'
+
+# bad input
+is 'no model' 2 '' '~model= is needed' lmtrain data=rows.tks
+is 'no rate' 2 '' '~lr= is needed' lmtrain model=llama.json data=rows.tks train_iters=1
+is 'no such key' 2 '' "~no such key: 'nonsense'" lmtrain run.conf nonsense=1
+is 'no such key in a file' 1 '' "~no such key: 'x'" sh -c 'echo "x = 1" >bad.conf; lmtrain bad.conf'
+is 'a value out of range' 2 '' '~micro_batch_size' lmtrain run.conf data=rows.tks micro_batch_size=0
+is 'no multiple' 2 '' '~global_batch_size 4 is no multiple of micro_batch_size 3' lmtrain run.conf data=rows.tks micro_batch_size=3
+is 'documents' 1 '' '~lmpack' lmtrain -q run.conf data=docs.tks
+is 'another length' 1 '' '~seq_length' lmtrain -q run.conf data=rows.tks seq_length=8
+is 'no data' 1 '' '~none.idx' lmtrain -q run.conf data=none seq_length=8
+is 'more positions than learned ones' 1 '' '~16 positions' lmtrain -q run.conf model=gpt2.json data=bin split=1,0,0 seq_length=17
+is 'a token outside the vocabulary' 1 '' '~is not within' sh -c 'sed "s/32/30/" llama.json >small.json; lmtrain -q run.conf model=small.json data=rows.tks'
+is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtrain -q run.conf model=cut.json data=rows.tks'
+is 'another family' 1 '' "~no such model_type: 'bert'" sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
+is 'no weights in a directory' 1 '' '~safetensors' sh -c 'mkdir -p nw; cp llama.json nw/config.json; lmtrain -q run.conf model=nw data=rows.tks'
+is 'weights of another shape' 1 '' '~embed_tokens' sh -c 'cp -r a/step_6 shape; sed -i "s/\"vocab_size\": *32/\"vocab_size\": 33/" shape/config.json; lmtrain -q run.conf model=shape data=rows.tks'
+is 'an output that cannot be made' 1 '' '~mkdir' lmtrain -q run.conf data=rows.tks out=no/such/place
+is 'a loss that is no number' 1 '' '~step' lmtrain -q run.conf data=rows.tks lr=1e30 lr_warmup_iters=0 clip_grad=0
+plan
