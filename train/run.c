@@ -34,7 +34,7 @@ struct run {
     struct dump dump;
     struct ckpt_state state;
     int64_t saved;           /* step of the last checkpoint */
-    double flops;            /* of one trained token */
+    double flops;            /* of one trained token, as a share of what the threads do in a second at most */
 };
 
 int run_resolve(struct run_options *o, struct err *err)
@@ -200,11 +200,12 @@ static int load_checkpoint(struct run *r, const char *path, struct err *err)
     return 0;
 }
 
-static void set_lr(struct run *r)
+static void set_rates(struct run *r)
 {
     const struct run_options *o = r->o;
     double batch = (double)o->global_batch_size;
 
+    r->flops = 3 * plan_flops(&r->m.config, (double)r->step.opt.length) / (kernel_peak() * (double)o->threads);
     r->lr = (struct lr){ .style = o->lr_decay_style, .wsd_style = o->lr_wsd_decay_style, .max = o->lr, .min = o->min_lr,
                          .warmup = (double)o->lr_warmup_iters * batch, .decay = (double)o->lr_decay_iters * batch,
                          .wsd_decay = (double)o->lr_wsd_decay_iters * batch };
@@ -234,7 +235,7 @@ static int open_all(struct run *r, const char *checkpoint, struct err *err)
         return err_set(err, "%s: mkdir:", o->out);
     if (o->out && !(r->metrics = metrics_open(o->out, columns, r->state.step, err)))
         return -1;
-    set_lr(r);
+    set_rates(r);
     return o->dump ? dump_open(&r->dump, o->dump, &r->step, err) : 0;
 }
 
@@ -311,6 +312,17 @@ static void print_line(const struct run *r, const double *v)
     o->line(line);
 }
 
+static void print_plan(const struct run *r)
+{
+    const struct model *m = &r->m;
+    double weights = 4e-6 * (double)m->size, step = 1e-6 * (double)r->step.exec.arena.total;
+    char line[256];
+
+    snprintf(line, sizeof line, "%lld parameters; MB: weights %.1f, gradients %.1f, moments %.1f, step %.1f",
+             (long long)m->count, weights, weights, 2 * weights, step);
+    r->o->line(line);
+}
+
 /* 1: a step was done; 0: the data are at their end. */
 static int run_step(struct run *r, struct err *err)
 {
@@ -359,6 +371,8 @@ static int loop(struct run *r, struct err *err)
     const struct run_options *o = r->o;
     int rc = 1;
 
+    if (o->line)
+        print_plan(r);
     while (rc == 1 && r->state.step < o->train_iters && !*o->stop) {
         rc = run_step(r, err);
         if (rc == 1 && o->save_interval && r->state.step % o->save_interval == 0 && save(r, err) < 0)
