@@ -16,8 +16,9 @@ struct par {
     pthread_cond_t wake;
     unsigned generation; /* counts par_for calls; atomic */
     int sleeping;        /* under lock */
-    int busy;            /* workers still inside the current call; atomic */
-    bool stop;
+    int inside;          /* workers that may be looking at the call below; atomic */
+    bool open;           /* there is one; atomic */
+    bool stop;           /* atomic */
     long count, next; /* next is atomic */
     void (*fn)(void *ctx, long i, int thread);
     void *ctx;
@@ -70,10 +71,13 @@ static void *worker(void *arg)
     free(arg);
     for (;;) {
         seen = wait_generation(s.p, seen);
-        if (s.p->stop)
+        if (__atomic_load_n(&s.p->stop, __ATOMIC_RELAXED))
             return NULL;
-        drain(s.p, s.id);
-        __atomic_fetch_sub(&s.p->busy, 1, __ATOMIC_RELEASE);
+        /* in first, then a look: the caller closes first, then looks who is in */
+        __atomic_fetch_add(&s.p->inside, 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&s.p->open, __ATOMIC_SEQ_CST))
+            drain(s.p, s.id);
+        __atomic_fetch_sub(&s.p->inside, 1, __ATOMIC_RELEASE);
     }
 }
 
@@ -113,7 +117,7 @@ void par_free(struct par *p)
 {
     if (!p)
         return;
-    p->stop = true;
+    __atomic_store_n(&p->stop, true, __ATOMIC_RELAXED);
     announce(p);
     for (int i = 1; i < p->n; i++)
         pthread_join(p->thread[i], NULL);
@@ -139,10 +143,12 @@ void par_for(struct par *p, long n, void (*fn)(void *ctx, long i, int thread), v
     p->ctx = ctx;
     p->count = n;
     __atomic_store_n(&p->next, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&p->busy, p->n - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->open, true, __ATOMIC_SEQ_CST);
     announce(p);
     drain(p, 0);
-    for (int spins = 0; __atomic_load_n(&p->busy, __ATOMIC_ACQUIRE) > 0; spins++)
+    /* a worker that has not come by now is not waited for: its core may be another program's */
+    __atomic_store_n(&p->open, false, __ATOMIC_SEQ_CST);
+    for (int spins = 0; __atomic_load_n(&p->inside, __ATOMIC_SEQ_CST) > 0; spins++)
         if (spins < SPINS)
             relax();
         else
