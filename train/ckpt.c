@@ -370,7 +370,6 @@ int ckpt_load(const char *path, struct ckpt *c, struct err *err)
 
     io_unmap(&m);
     free(name);
-    c->conf = NULL;
     if (rc < 0 || load_array(c->m, c->m->w, path, WEIGHTS, err) < 0 || load_array(c->m, c->exp_avg, path, EXP_AVG, err) < 0)
         return -1;
     return load_array(c->m, c->exp_avg_sq, path, EXP_AVG_SQ, err);

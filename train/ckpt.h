@@ -27,8 +27,8 @@ struct ckpt {
     struct model *m;
     float *exp_avg, *exp_avg_sq; /* of the model's layout */
     struct ckpt_state state;
-    const char *tokenizer;       /* directory whose tokenizer files are copied beside; NULL: none */
-    const char *conf;            /* resolved run.conf, text; NULL on loading */
+    const char *tokenizer;       /* directory whose tokenizer files are copied beside; NULL: none; not read on loading */
+    const char *conf;            /* resolved run.conf, text; not read on loading */
 };
 
 /* Write OUT/step_N (N = state.step; an old one of that name is replaced), then remove all but the newest

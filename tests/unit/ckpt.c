@@ -354,6 +354,7 @@ int main(int argc, char **argv)
         int rc = ckpt_find(argv[2], &path, warn, &err);
 
         puts(rc == 1 && holds(path, (uint64_t)atoll(strrchr(path, '_') + 1)) ? path : "NONE");
+        free(path);
         return 0;
     }
     test_round_trip();
