@@ -32,6 +32,29 @@ int utf8_decode(const void *p, size_t n, uint32_t *cp)
     return c <= 0xf4 && v >= 0x10000 && v <= 0x10ffff ? 4 : 0;
 }
 
+size_t utf8_ill_formed(const void *p, size_t n, bool *cut)
+{
+    const uint8_t *s = p;
+    uint8_t c = s[0], low = 0x80, high = 0xbf;
+    size_t want = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xc2 && c <= 0xdf ? 2 : 1, i;
+
+    if (c == 0xe0)
+        low = 0xa0;
+    else if (c == 0xed)
+        high = 0x9f;
+    else if (c == 0xf0)
+        low = 0x90;
+    else if (c == 0xf4)
+        high = 0x8f;
+    for (i = 1; i < want && i < n && s[i] >= low && s[i] <= high; i++) {
+        low = 0x80;
+        high = 0xbf;
+    }
+    if (cut)
+        *cut = i == n && i < want;
+    return i;
+}
+
 int utf8_encode(uint32_t cp, char out[4])
 {
     if (cp < 0x80) {

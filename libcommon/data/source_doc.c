@@ -7,28 +7,6 @@
 #include "libcommon/data/source.h"
 #include "libcommon/data/source_in.h"
 
-/* Bytes of the ill-formed part at p: the longest that begins a well-formed sequence (Unicode table 3-7),
- * at least one. */
-static size_t ill_formed(const uint8_t *p, size_t n)
-{
-    uint8_t c = p[0], low = 0x80, high = 0xbf;
-    size_t want = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xc2 && c <= 0xdf ? 2 : 1, i;
-
-    if (c == 0xe0)
-        low = 0xa0;
-    else if (c == 0xed)
-        high = 0x9f;
-    else if (c == 0xf0)
-        low = 0x90;
-    else if (c == 0xf4)
-        high = 0x8f;
-    for (i = 1; i < want && i < n && p[i] >= low && p[i] <= high; i++) {
-        low = 0x80;
-        high = 0xbf;
-    }
-    return i;
-}
-
 size_t source_repair(const char *p, size_t n, char *out)
 {
     size_t at = 0, used = 0;
@@ -43,7 +21,7 @@ size_t source_repair(const char *p, size_t n, char *out)
             return used;
         memcpy(out + used, "\xef\xbf\xbd", 3);
         used += 3;
-        at += ill_formed((const uint8_t *)p + at, n - at);
+        at += utf8_ill_formed(p + at, n - at, NULL);
     }
 }
 
