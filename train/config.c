@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
@@ -120,23 +121,35 @@ static int read_windows(struct config *c, const char *name, struct err *err)
     return 0;
 }
 
+/* eos_token_id: a number or several; where the file says nothing, c stays as it is. */
+static int read_eos(struct config *c, const struct json_value *json, const char *name, struct err *err)
+{
+    const struct json_value *e = json_get(json, "eos_token_id");
+    int64_t n = 0;
+
+    if (!e || e->type == JSON_NULL)
+        return 0;
+    if (e->type != JSON_ARRAY) {
+        if (json_get_int(json, "eos_token_id", -1, &c->eos[0], name, err) < 0)
+            return -1;
+        c->n_eos = c->eos[0] >= 0;
+        return 0;
+    }
+    for (e = e->child; e; e = e->next) {
+        if (e->type != JSON_NUMBER || !(e->num >= 0) || e->num > INT32_MAX || n == CONFIG_EOS)
+            return err_set(err, "%s: eos_token_id: not a list of up to %d ids", name, CONFIG_EOS);
+        c->eos[n++] = (int64_t)e->num;
+    }
+    c->n_eos = n;
+    return 0;
+}
+
 static int read_ids(struct config *c, const char *name, struct err *err)
 {
-    const struct json_value *e = json_get(c->json, "eos_token_id");
-
     if (json_get_int(c->json, "bos_token_id", -1, &c->bos, name, err) < 0 ||
         json_get_int(c->json, "pad_token_id", -1, &c->pad, name, err) < 0)
         return -1;
-    if (e && e->type == JSON_ARRAY) {
-        for (e = e->child; e && c->n_eos < 8; e = e->next)
-            if (e->type == JSON_NUMBER && e->num >= 0 && e->num < 0x1p53)
-                c->eos[c->n_eos++] = (int64_t)e->num;
-        return 0;
-    }
-    if (json_get_int(c->json, "eos_token_id", -1, &c->eos[0], name, err) < 0)
-        return -1;
-    c->n_eos = c->eos[0] >= 0;
-    return 0;
+    return read_eos(c, c->json, name, err);
 }
 
 /* Sizes that later arithmetic multiplies must stay far from overflow. */
@@ -215,20 +228,47 @@ int config_parse(struct config *c, const void *json, size_t n, const char *name,
     return 0;
 }
 
+/* generation_config.json, where there is one: what ends a generation. */
+static int read_generation(struct config *c, const char *dir, struct err *err)
+{
+    size_t size = strlen(dir) + sizeof "/generation_config.json";
+    char *file = xmalloc(size);
+    const struct json_value *json;
+    struct io_map m;
+    int rc = 0;
+
+    snprintf(file, size, "%s/generation_config.json", dir);
+    if (access(file, F_OK) == 0) {
+        rc = io_map(&m, file, err);
+        if (rc == 0) {
+            json = json_tree(&c->arena, m.data, m.size, file, err);
+            rc = json ? read_eos(c, json, file, err) : -1;
+            io_unmap(&m);
+        }
+    }
+    free(file);
+    return rc;
+}
+
 int config_open(struct config *c, const char *path, struct err *err)
 {
     struct stat st;
     struct io_map m;
     size_t size = strlen(path) + sizeof "/config.json";
     char *file = xmalloc(size);
+    bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     int rc;
 
-    snprintf(file, size, "%s%s", path, stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? "/config.json" : "");
+    snprintf(file, size, "%s%s", path, dir ? "/config.json" : "");
     memset(c, 0, sizeof *c);
     rc = io_map(&m, file, err);
     if (rc == 0) {
         rc = config_parse(c, m.data, m.size, file, err);
         io_unmap(&m);
+    }
+    if (rc == 0 && dir && read_generation(c, path, err) < 0) {
+        config_close(c);
+        rc = -1;
     }
     free(file);
     return rc;

@@ -32,6 +32,8 @@ struct config_rope_scaling {
     bool truncate;    /* yarn: floor and ceil the ramp's ends */
 };
 
+enum { CONFIG_EOS = 8 };
+
 struct config {
     const struct arch *arch;
     int64_t vocab, hidden, layers, heads, kv_heads, head_dim, ffn, max_pos;
@@ -42,7 +44,7 @@ struct config {
     double norm_eps, init_std;
     unsigned bits; /* CONFIG_* */
     struct config_rope_scaling rope;
-    int64_t bos, eos[8], n_eos, pad; /* token ids; -1: none */
+    int64_t bos, eos[CONFIG_EOS], n_eos, pad; /* token ids; -1: none */
     struct json_value *json;          /* the whole file, for the copy in a checkpoint */
     struct arena arena;               /* owns json, windowed */
 };
@@ -58,7 +60,8 @@ struct config_key {
 
 /* Parse; the bytes stay the caller's, name is for messages. */
 int config_parse(struct config *c, const void *json, size_t n, const char *name, struct err *err);
-/* path: a config.json, or a directory that holds one. */
+/* path: a config.json, or a directory that holds one; there the eos_token_id of generation_config.json
+ * goes before config.json's, as in transformers. */
 int config_open(struct config *c, const char *path, struct err *err);
 void config_close(struct config *c);
 
