@@ -30,6 +30,7 @@
 
 typedef float vf __attribute__((vector_size(VEC_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VEC_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(VEC_BYTES))); /* wraps around */
 typedef float vf_any __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
 /* Entries that files beside vec.c define. */
@@ -135,7 +136,7 @@ static inline vf vec_exp(vf x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    p = (vf)((vi)p + ((vi)t << 23));
+    p = (vf)((vu)p + ((vu)t << 23));
     p = vec_pick(x < -87.336540f, (vf){ 0 }, p);
     p = vec_pick(x > 88.722839f, vec_splat(__builtin_inff()), p);
     return vec_pick(x == x, p, x);
