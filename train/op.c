@@ -45,6 +45,16 @@ static struct kernel_mat from_row(struct kernel_mat m, int64_t r)
     return (struct kernel_mat){ m.p + r * m.ld, m.ld };
 }
 
+/* One row: bound by the reading of B. */
+static void vector_slice(void *ctx, long i, int thread)
+{
+    const struct op_product *p = ctx;
+    int64_t at = i * p->piece, size = at + p->piece < p->n ? p->piece : p->n - at;
+
+    (void)thread;
+    p->k->gemv(size, p->depth, p->b + at * p->ldb, p->ldb, p->a, NULL, p->c + at);
+}
+
 /* Up to 16 pieces of 16 rows or columns and more. */
 static void product_slice(void *ctx, long i, int thread)
 {
@@ -61,12 +71,19 @@ static void product_slice(void *ctx, long i, int thread)
                    p->beta, p->c + at, p->ldc);
 }
 
+enum { VECTOR_PIECE = 1 << 16 }; /* floats of B a slice */
+
 void op_multiply(struct op_run *run, struct op_product p)
 {
     int64_t side = p.m >= p.n ? p.m : p.n, pieces;
     double flops = 2.0 * (double)p.m * (double)p.n * (double)p.depth;
 
     p.k = run->k;
+    if (p.m == 1 && p.tb && !p.ta && p.beta == 0) {
+        p.piece = VECTOR_PIECE / p.depth + 1;
+        par_for(run->par, (p.n + p.piece - 1) / p.piece, vector_slice, &p);
+        return;
+    }
     p.by_m = p.m >= p.n;
     pieces = flops > 16 * 4e6 ? 16 : 1 + (int64_t)(flops / 4e6);
     p.piece = ((side + pieces - 1) / pieces + 15) & ~(int64_t)15;
@@ -249,24 +266,13 @@ static struct linear linear_of(const struct op_run *run, const struct op_args *a
     return l;
 }
 
-struct vector_job {
+struct bias_job {
     struct op_run *run;
     const struct op_args *a;
     struct linear l;
 };
 
-enum { GEMV_ROWS = 256, BIAS_COLS = 256 };
-
-static void gemv_slice(void *ctx, long i, int thread)
-{
-    const struct vector_job *j = ctx;
-    int64_t r0 = i * GEMV_ROWS, n = r0 + GEMV_ROWS < j->l.n ? GEMV_ROWS : j->l.n - r0;
-    const float *w = j->run->model->w;
-
-    (void)thread;
-    j->run->k->gemv(n, j->l.k, w + j->l.w->offset + r0 * j->l.k, j->l.k, j->a->in[0].p,
-                    j->l.b ? w + j->l.b->offset + r0 : NULL, j->a->out[0].p + r0);
-}
+enum { BIAS_COLS = 256 };
 
 static void bias_rows(struct op_run *run, const struct op_args *a, int64_t r0, int64_t r1)
 {
@@ -277,22 +283,18 @@ static void bias_rows(struct op_run *run, const struct op_args *a, int64_t r0, i
 
 static void linear_forward(struct op_run *run, const struct op_args *a)
 {
-    struct vector_job j = { run, a, linear_of(run, a) };
-    const float *w = run->model->w + j.l.w->offset;
+    struct linear l = linear_of(run, a);
+    const float *w = run->model->w + l.w->offset;
 
-    if (run->rows == 1) {
-        par_for(run->par, (j.l.n + GEMV_ROWS - 1) / GEMV_ROWS, gemv_slice, &j);
-        return;
-    }
-    op_multiply(run, (struct op_product){ .tb = true, .m = run->rows, .n = j.l.n, .depth = j.l.k, .a = a->in[0].p,
-                                    .lda = a->in[0].ld, .b = w, .ldb = j.l.k, .c = a->out[0].p, .ldc = a->out[0].ld });
-    if (j.l.b)
-        by_rows(run, a, j.l.n, bias_rows);
+    op_multiply(run, (struct op_product){ .tb = true, .m = run->rows, .n = l.n, .depth = l.k, .a = a->in[0].p,
+                                    .lda = a->in[0].ld, .b = w, .ldb = l.k, .c = a->out[0].p, .ldc = a->out[0].ld });
+    if (l.b)
+        by_rows(run, a, l.n, bias_rows);
 }
 
 static void bias_grad_slice(void *ctx, long i, int thread)
 {
-    const struct vector_job *j = ctx;
+    const struct bias_job *j = ctx;
     int64_t c0 = i * BIAS_COLS, n = c0 + BIAS_COLS < j->l.n ? BIAS_COLS : j->l.n - c0;
     struct kernel_mat d = { j->a->d_out[0].p + c0, j->a->d_out[0].ld };
 
@@ -318,7 +320,7 @@ static float group_beta(const struct op_run *run, const struct op_args *a, bool 
 
 static void linear_backward(struct op_run *run, const struct op_args *a)
 {
-    struct vector_job j = { run, a, linear_of(run, a) };
+    struct bias_job j = { run, a, linear_of(run, a) };
     struct linear l = j.l;
 
     if (a->d_in[0].p)
