@@ -7,12 +7,17 @@
 
 #define MOST_BYTES ((double)((int64_t)1 << 46)) /* of address space, asked of the kernel */
 
+int64_t infer_positions(const struct model *m)
+{
+    return model_param(m, P_POS_EMBED, -1) ? m->config.max_pos : INT32_MAX;
+}
+
 static int check_size(const struct model *m, const struct infer_options *o, struct err *err)
 {
     const struct config *c = &m->config;
     double bytes = 8.0 * (double)c->layers * (double)o->slots * (double)o->capacity * (double)(c->kv_heads * c->head_dim);
 
-    if (model_param(m, P_POS_EMBED, -1) && o->capacity > c->max_pos)
+    if (o->capacity > infer_positions(m) && infer_positions(m) < INT32_MAX)
         return err_set(err, "a sequence of %lld tokens: the model's learned positions end at %lld "
                        "(max_position_embeddings)", (long long)o->capacity, (long long)c->max_pos);
     if (o->capacity > INT32_MAX || (o->cached && bytes > MOST_BYTES))
@@ -87,18 +92,25 @@ void infer_clear(struct infer *s, int32_t slot)
     s->held[slot] = 0;
 }
 
+int infer_check(const struct model *m, const int32_t *ids, int64_t n, struct err *err)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= m->config.vocab)
+            return err_set(err, "token %lld: id %lu is not below the model's vocabulary of %lld", (long long)i,
+                           (unsigned long)(uint32_t)ids[i], (long long)m->config.vocab);
+    return 0;
+}
+
 static int check(const struct infer *s, const struct infer_seq *q, struct err *err)
 {
-    int64_t vocab = s->exec.run.config->vocab, held = s->o.cached ? s->held[q->slot] : 0;
+    int64_t held = s->o.cached ? s->held[q->slot] : 0;
 
     if (q->n < 1 || q->n > s->o.capacity - held)
         return err_set(err, "%lld tokens after %lld: a sequence holds 1 to %lld", (long long)q->n, (long long)held,
                        (long long)s->o.capacity);
-    for (int64_t i = 0; i < q->n; i++)
-        if (q->ids[i] < 0 || q->ids[i] >= vocab || (q->target && (q->target[i] < -1 || q->target[i] >= vocab)))
-            return err_set(err, "token %lld: id %ld is not below the model's vocabulary of %lld", (long long)(held + i),
-                           (long)(q->ids[i] < 0 || q->ids[i] >= vocab ? q->ids[i] : q->target[i]), (long long)vocab);
-    return 0;
+    for (int64_t i = 0; q->target && i < q->n; i++)
+        assert(q->target[i] >= -1 && q->target[i] < s->exec.run.config->vocab);
+    return infer_check(s->exec.run.model, q->ids, q->n, err);
 }
 
 /* Run what has been gathered and hand out the results. */

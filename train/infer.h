@@ -49,6 +49,12 @@ struct infer_seq {
     const float *logits;   /* out, without targets: [vocab] of the last token, borrowed until the next call */
 };
 
+/* Tokens that a sequence of this model can have: learned positions end. */
+int64_t infer_positions(const struct model *m);
+
+/* -1 when an id is not below the vocabulary; names the place. */
+int infer_check(const struct model *m, const int32_t *ids, int64_t n, struct err *err);
+
 /* model and par are borrowed.  -1: learned positions or memory do not reach that far. */
 int infer_init(struct infer *s, struct model *m, struct par *par, const struct infer_options *o, struct err *err);
 void infer_release(struct infer *s);

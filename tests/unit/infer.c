@@ -363,7 +363,7 @@ static void test_bounds(struct par *par)
     OK(infer_init(&s, &m, par, &(struct infer_options){ 8, 1, 8, true }, &err) == 0);
     OK(infer_feed(&s, &(struct infer_seq){ .ids = bad, .n = 2 }, 1, &err) < 0 &&
        strstr(err.msg, "token 1: id 53 is not below the model's vocabulary of 53"));
-    OK(infer_feed(&s, &(struct infer_seq){ .ids = negative, .n = 1 }, 1, &err) < 0 && strstr(err.msg, "id -1"));
+    OK(infer_feed(&s, &(struct infer_seq){ .ids = negative, .n = 1 }, 1, &err) < 0 && strstr(err.msg, "id 4294967295 "));
     OK(infer_feed(&s, &(struct infer_seq){ .ids = good, .n = 0 }, 1, &err) < 0);
     OK(infer_feed(&s, &(struct infer_seq){ .ids = good, .n = 5 }, 1, &err) == 0);
     OK(infer_feed(&s, &(struct infer_seq){ .ids = good, .n = 4 }, 1, &err) < 0 &&
