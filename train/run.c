@@ -348,7 +348,7 @@ static int run_step(struct run *r, struct err *err)
     seconds = io_now() - start;
     v[TOKENS] = (double)r->state.tokens;
     v[LOSS] = s.loss;
-    v[VALID_LOSS] = NAN;
+    v[VALID_LOSS] = (double)NAN;
     v[RATE] = rate;
     v[GRAD_NORM] = norm;
     v[TOKENS_PER_S] = (double)(n * r->step.opt.length) / seconds;
