@@ -180,7 +180,7 @@ static int failed(struct source_archive *a, const char *name, struct err *err)
 
 static int64_t member_fill(struct source_in *in, void *buf, size_t n, struct err *err)
 {
-    struct source_archive *a = (struct source_archive *)((char *)in - offsetof(struct source_archive, member));
+    struct source_archive *a = (struct source_archive *)(void *)((char *)in - offsetof(struct source_archive, member));
     la_ssize_t got = archive_read_data(a->ar, buf, n);
 
     return got < 0 ? failed(a, a->member_name, err) : got;
