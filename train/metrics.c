@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,7 @@ static void put_summary(struct metrics *m, const double *values)
     for (int i = 0; m->column[i]; i++) {
         size_t n = value_size(strlen(m->column[i]));
 
-        size += 1 + varint_size(n) + n;
+        size += isnan(values[i]) ? 0 : 1 + varint_size(n) + n;
     }
     put_key(m, EVENT_SUMMARY, BYTES);
     put_varint(m, size);
@@ -97,6 +98,8 @@ static void put_summary(struct metrics *m, const double *values)
         size_t tag = strlen(m->column[i]);
         float v = (float)values[i];
 
+        if (isnan(values[i]))
+            continue;
         put_key(m, SUMMARY_VALUE, BYTES);
         put_varint(m, value_size(tag));
         put_bytes(m, VALUE_TAG, m->column[i], tag);
@@ -252,10 +255,10 @@ struct metrics *metrics_open(const char *out, const char *const *columns, int64_
 /* The shortest of 15 to 17 digits that reads back as v. */
 static void put_number(struct metrics *m, double v)
 {
-    char text[40];
-    int n = 0;
+    char text[40] = "\t";
+    int n = 1;
 
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17 && !isnan(v); digits++) {
         n = snprintf(text, sizeof text, "\t%.*g", digits, v);
         if (strtod(text, NULL) == v)
             break;

@@ -21,7 +21,7 @@ struct metrics;
  * among them.  resume_step: the last step to keep; 0 starts anew.  OUT must exist.  NULL on error, as is
  * a metrics.tsv of other columns. */
 struct metrics *metrics_open(const char *out, const char *const *columns, int64_t resume_step, struct err *err);
-/* One line, values in the order of columns; wall: seconds since 1970, for TensorBoard only. */
+/* One line, values in the order of columns, a NaN for what was not measured (an empty field); wall: seconds since 1970, for TensorBoard only. */
 int metrics_put(struct metrics *m, int64_t step, const double *values, double wall, struct err *err);
 /* Frees m in any case. */
 int metrics_close(struct metrics *m, struct err *err);

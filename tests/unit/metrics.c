@@ -3,6 +3,7 @@
 #include "train/metrics.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -73,9 +74,9 @@ static void test_tsv(void)
 /* Every number reads back as the same double. */
 static void test_numbers(void)
 {
-    static const double v[] = { 0.1, 1.0 / 3, 3.2188758850097656, 5e-324, 1.7976931348623157e308, 123456789012, 2e-5, -0.0 };
-    enum { N = sizeof v / sizeof *v };
-    const char *name[N + 1] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    static const double v[] = { 0.1, 1.0 / 3, 3.2188758850097656, 5e-324, 1.7976931348623157e308, 123456789012, 2e-5, -0.0, (double)NAN };
+    enum { N = sizeof v / sizeof *v - 1 };
+    const char *name[N + 2] = { "a", "b", "c", "d", "e", "f", "g", "h", "none" };
     struct err err;
     struct metrics *m = metrics_open("out", name, 0, &err);
     struct io_map map;
@@ -84,7 +85,7 @@ static void test_numbers(void)
 
     OK(metrics_put(m, 1, v, 0, &err) == 0 && metrics_close(m, &err) == 0 && io_map(&map, "out/metrics.tsv", &err) == 0);
     OK(memmem(map.data, map.size, "\n1\t0.1\t0.3333333333333333\t3.2188758850097656\t", 45));
-    OK(memmem(map.data, map.size, "\t123456789012\t2e-05\t-0\n", 23));
+    OK(memmem(map.data, map.size, "\t123456789012\t2e-05\t-0\t\n", 24));
     p = strchr(strchr((const char *)map.data, '\n'), '\t');
     for (int i = 0; i < N; i++, p = end) {
         double back = strtod(p, &end);
