@@ -65,7 +65,7 @@ ok 'run.conf beside a checkpoint repeats the run' sh -c 'lmtrain -q a/step_6/run
 signalled() { # SIGNAL STATUS
     lmtrain -q run.conf data=rows.tks out=s$1 train_iters=100000000 &
     pid=$!
-    until [ "$(cat s$1/metrics.tsv 2>/dev/null | wc -l)" -gt 3 ]; do sleep 0.1; done
+    until [ "$(cat s$1/metrics.tsv 2>/dev/null | wc -l)" -gt 3 ] || ! kill -0 $pid; do sleep 0.1; done
     kill -$1 $pid
     wait $pid
     [ $? = $2 ] && step=$(tail -n 1 s$1/metrics.tsv | cut -f 1) && test -s s$1/step_$step/MANIFEST
