@@ -1,6 +1,7 @@
 #include "train/data.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,12 +185,29 @@ static const struct data_kind kind_rows = { "a stream file", DATA_SHUFFLE, 1 << 
                                             open_rows, get_rows };
 static const struct data_kind kind_pipe = { "a pipe", DATA_SEQUENTIAL, 1 << DATA_SEQUENTIAL, open_pipe, get_pipe };
 
+static bool is_prefix(const char *path)
+{
+    size_t size = strlen(path) + sizeof ".idx";
+    char *idx = xmalloc(size);
+    struct stat st;
+    bool exists;
+
+    snprintf(idx, size, "%s.idx", path);
+    exists = stat(idx, &st) == 0;
+    free(idx);
+    return exists;
+}
+
 static const struct data_kind *find_kind(struct data *d, struct err *err)
 {
     struct stat st;
 
-    if (strcmp(d->o.path, "-") != 0 && (stat(d->o.path, &st) < 0 || S_ISDIR(st.st_mode)))
-        return &kind_index;
+    if (strcmp(d->o.path, "-") != 0 && (stat(d->o.path, &st) < 0 || S_ISDIR(st.st_mode))) {
+        if (is_prefix(d->o.path))
+            return &kind_index;
+        err_set(err, "%s: neither a file nor a prefix with an .idx", d->o.path);
+        return NULL;
+    }
     d->r = stream_open(d->o.path, false, err);
     return !d->r ? NULL : stream_mapped(d->r) ? &kind_rows : &kind_pipe;
 }

@@ -322,10 +322,12 @@ static void test_refused(void)
         { "docs", DATA_BY_KIND, 0, 0, "docs: a stream of documents: pack it into rows first (lmpack)" },
         { "cut", DATA_BY_KIND, 0, 0, "cut: byte 500: truncated stream" },
         { "text", DATA_BY_KIND, 0, 0, "text: byte 0: not a token stream" },
-        { "absent", DATA_BY_KIND, 9, 0, "absent.idx: No such file or directory" },
-        { "absent", DATA_BY_KIND, 0, 0, "absent: seq_length 0 is not within" },
-        { "absent", DATA_BY_KIND, 9, (uint64_t)1 << 32, "seed 4294967296 is above" },
-        { "absent", DATA_SHUFFLE, 9, 0, "absent: data_order shuffle does not go with .bin/.idx" },
+        { "absent", DATA_BY_KIND, 9, 0, "absent: neither a file nor a prefix with an .idx" },
+        { ".", DATA_BY_KIND, 9, 0, ".: neither a file nor a prefix" },
+        { "lone", DATA_BY_KIND, 9, 0, "lone.bin: No such file or directory" },
+        { "lone", DATA_BY_KIND, 0, 0, "lone: seq_length 0 is not within" },
+        { "lone", DATA_BY_KIND, 9, (uint64_t)1 << 32, "seed 4294967296 is above" },
+        { "lone", DATA_SHUFFLE, 9, 0, "lone: data_order shuffle does not go with .bin/.idx" },
     };
     struct stream_header h = { .dtype = STREAM_U16, .bos = STREAM_NONE, .eod = STREAM_NONE, .pad = STREAM_NONE };
     struct io_map m;
@@ -337,6 +339,7 @@ static void test_refused(void)
     OK(io_create(&out, "docs", true, &err) == 0);
     OK(stream_end(stream_writer_new(&out, &h, &err), &err) == 0 && io_commit(&out, &err) == 0);
     OK(io_map(&m, "rows", &err) == 0 && io_save("cut", m.data, 500, &err) == 0 && io_save("text", "text\n", 5, &err) == 0);
+    OK(io_save("lone.idx", "MMIDIDX", 7, &err) == 0);
     io_unmap(&m);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct data_options o = { .path = rows[i].path, .order = rows[i].order, .length = rows[i].length,
