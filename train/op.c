@@ -45,49 +45,63 @@ static struct kernel_mat from_row(struct kernel_mat m, int64_t r)
     return (struct kernel_mat){ m.p + r * m.ld, m.ld };
 }
 
-/* One row: bound by the reading of B. */
+enum { GEMV_FLOATS = 1 << 15 };
+
+/* One row against the transpose of B: rows of B, read once. */
 static void vector_slice(void *ctx, long i, int thread)
 {
     const struct op_product *p = ctx;
-    int64_t at = i * p->piece, size = at + p->piece < p->n ? p->piece : p->n - at;
+    int64_t c = i * p->cols, n = p->n - c < p->cols ? p->n - c : p->cols;
 
     (void)thread;
-    p->k->gemv(size, p->depth, p->b + at * p->ldb, p->ldb, p->a, NULL, p->c + at);
+    p->k->gemv(n, p->depth, p->b + c * p->ldb, p->ldb, p->a, NULL, p->c + c);
 }
 
-/* Up to 16 pieces of 16 rows or columns and more. */
 static void product_slice(void *ctx, long i, int thread)
 {
     const struct op_product *p = ctx;
-    int64_t at = i * p->piece, all = p->by_m ? p->m : p->n;
-    int64_t size = at + p->piece < all ? p->piece : all - at;
+    int64_t across = (p->n + p->cols - 1) / p->cols, r = i / across * p->rows, c = i % across * p->cols;
+    int64_t m = p->m - r < p->rows ? p->m - r : p->rows, n = p->n - c < p->cols ? p->n - c : p->cols;
 
     (void)thread;
-    if (p->by_m)
-        p->k->gemm(p->ta, p->tb, size, p->n, p->depth, 1, p->a + at * (p->ta ? 1 : p->lda), p->lda, p->b, p->ldb,
-                   p->beta, p->c + at * p->ldc, p->ldc);
-    else
-        p->k->gemm(p->ta, p->tb, p->m, size, p->depth, 1, p->a, p->lda, p->b + at * (p->tb ? p->ldb : 1), p->ldb,
-                   p->beta, p->c + at, p->ldc);
+    p->k->gemm(p->ta, p->tb, m, n, p->depth, 1, p->a + r * (p->ta ? 1 : p->lda), p->lda,
+               p->b + c * (p->tb ? p->ldb : 1), p->ldb, p->beta, p->c + r * p->ldc + c, p->ldc);
 }
 
-enum { VECTOR_PIECE = 1 << 16 }; /* floats of B a slice */
+/* One of `parts` parts of n, whole tiles of any kernel. */
+static int64_t part_of(int64_t n, int64_t parts, int64_t tile)
+{
+    return ((n + parts - 1) / parts + tile - 1) / tile * tile;
+}
 
+/* A grid of pieces: each packs m + n lines of its operands and computes m x n results, so the nearer to
+ * square the better; up to 8 of 8 million operations at least, up to 32 of a quarter of 10^9; moving an
+ * element counts as 64. */
 void op_multiply(struct op_run *run, struct op_product p)
 {
-    int64_t side = p.m >= p.n ? p.m : p.n, pieces;
-    double flops = 2.0 * (double)p.m * (double)p.n * (double)p.depth;
+    enum { TILE_ROWS = 12, TILE_COLS = 32, FEW = 8, MOST = 32 };
+    double moved = (double)(p.m + p.n) * (double)p.depth + (double)p.m * (double)p.n, best = HUGE_VAL;
+    double flops = 2.0 * (double)p.m * (double)p.n * (double)p.depth + 64 * moved;
+    double few = fmin(FEW, flops / 8e6), many = fmin(MOST, flops / 256e6);
+    int64_t pieces = (int64_t)fmax(1, fmax(few, many));
 
     p.k = run->k;
-    if (p.m == 1 && p.tb && !p.ta && p.beta == 0) {
-        p.piece = VECTOR_PIECE / p.depth + 1;
-        par_for(run->par, (p.n + p.piece - 1) / p.piece, vector_slice, &p);
+    if (p.m == 1 && !p.ta && p.tb && p.beta == 0) {
+        p.cols = p.depth < GEMV_FLOATS ? GEMV_FLOATS / p.depth : 1;
+        par_for(run->par, (p.n + p.cols - 1) / p.cols, vector_slice, &p);
         return;
     }
-    p.by_m = p.m >= p.n;
-    pieces = flops > 16 * 4e6 ? 16 : 1 + (int64_t)(flops / 4e6);
-    p.piece = ((side + pieces - 1) / pieces + 15) & ~(int64_t)15;
-    par_for(run->par, (side + p.piece - 1) / p.piece, product_slice, &p);
+    for (int64_t down = 1; down <= pieces; down++) {
+        int64_t rows = part_of(p.m, down, TILE_ROWS), cols = part_of(p.n, (pieces + down - 1) / down, TILE_COLS);
+        double cost = 1 / (double)rows + 1 / (double)cols;
+
+        if (cost < best) {
+            best = cost;
+            p.rows = rows;
+            p.cols = cols;
+        }
+    }
+    par_for(run->par, ((p.m + p.rows - 1) / p.rows) * ((p.n + p.cols - 1) / p.cols), product_slice, &p);
 }
 
 /* EMBED: x = table[id] (+ positions[pos]). */
@@ -157,6 +171,22 @@ static void embed_grad_slice(void *ctx, long i, int thread)
     }
 }
 
+enum { ZERO_PIECE = 1 << 18 };
+
+struct zero_job {
+    float *p;
+    int64_t n;
+};
+
+static void zero_slice(void *ctx, long i, int thread)
+{
+    const struct zero_job *z = ctx;
+    int64_t at = (int64_t)i * ZERO_PIECE, n = z->n - at < ZERO_PIECE ? z->n - at : ZERO_PIECE;
+
+    (void)thread;
+    memset(z->p + at, 0, (size_t)n * sizeof *z->p);
+}
+
 static void embed_backward(struct op_run *run, const struct op_args *a)
 {
     struct rows_job j = { .run = run, .a = a };
@@ -164,8 +194,11 @@ static void embed_backward(struct op_run *run, const struct op_args *a)
     for (int t = 0; t < 2; t++) {
         struct model_param *p = model_param(run->model, a->row->param[t], a->layer);
 
-        if (p && model_grad_beta(p) == 0)
-            memset(gradient(run, p), 0, (size_t)p->count * sizeof(float));
+        if (p && model_grad_beta(p) == 0) {
+            struct zero_job z = { gradient(run, p), p->count };
+
+            par_for(run->par, (p->count + ZERO_PIECE - 1) / ZERO_PIECE, zero_slice, &z);
+        }
     }
     par_for(run->par, (a->out_cols[0] + EMBED_COLS - 1) / EMBED_COLS, embed_grad_slice, &j);
 }
@@ -284,10 +317,10 @@ static void bias_rows(struct op_run *run, const struct op_args *a, int64_t r0, i
 static void linear_forward(struct op_run *run, const struct op_args *a)
 {
     struct linear l = linear_of(run, a);
-    const float *w = run->model->w + l.w->offset;
 
     op_multiply(run, (struct op_product){ .tb = true, .m = run->rows, .n = l.n, .depth = l.k, .a = a->in[0].p,
-                                    .lda = a->in[0].ld, .b = w, .ldb = l.k, .c = a->out[0].p, .ldc = a->out[0].ld });
+                                          .lda = a->in[0].ld, .b = run->model->w + l.w->offset, .ldb = l.k,
+                                          .c = a->out[0].p, .ldc = a->out[0].ld });
     if (l.b)
         by_rows(run, a, l.n, bias_rows);
 }

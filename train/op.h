@@ -91,11 +91,11 @@ void op_head_shape(const struct config *c, const struct arch_row *r, const int64
 void op_head_forward(struct op_run *run, const struct op_args *a);
 void op_head_backward(struct op_run *run, const struct op_args *a);
 
-/* C = op(A) op(B) + beta C on the pool, cut along the larger side; `k` is filled in. */
+/* C = op(A) op(B) + beta C on the pool, cut into pieces of rows x cols; these and `k` are filled in. */
 struct op_product {
     const struct kernels *k;
-    bool ta, tb, by_m;
-    int64_t m, n, depth, piece;
+    bool ta, tb;
+    int64_t m, n, depth, rows, cols;
     const float *a, *b;
     float *c;
     int64_t lda, ldb, ldc;

@@ -333,7 +333,7 @@ static void plan_program(struct plan_program *p, const struct arch_program *g, c
 void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int threads, bool train)
 {
     const struct arch *a = c->arch;
-    int64_t streams, tile = ((int64_t)8 << 20) / c->vocab;
+    int64_t streams, tile = ((int64_t)32 << 20) / c->vocab; /* 128 MiB of logits */
     size_t scratch;
 
     memset(p, 0, sizeof *p);
@@ -344,7 +344,7 @@ void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max
     plan_program(&p->layer, &a->layer, c, rows, train);
     plan_program(&p->head, &a->head, c, rows, train);
     tile = tile < 16 ? 16 : tile > 1024 ? 1024 : tile;
-    p->tile_rows = tile < rows ? tile : rows;
+    p->tile_rows = (rows + (rows + tile - 1) / tile - 1) / ((rows + tile - 1) / tile); /* equal tiles */
     p->stream = bytes(rows, c->hidden);
     streams = train ? c->layers + 1 + 2 : 2; /* the inputs of all programs and two gradients; or two in turn */
     scratch = p->embed.scratch > p->layer.scratch ? p->embed.scratch : p->layer.scratch;

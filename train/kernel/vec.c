@@ -182,6 +182,7 @@ int64_t VEC_NAME(fma)(int64_t n)
 
 const struct kernels VEC_TABLE = {
     .name = STRING(VEC_TARGET),
+    .gemm = VEC_NAME(gemm),
     .gemv = gemv,
     .norm = norm,
     .norm_grad = norm_grad,
