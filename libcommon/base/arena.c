@@ -62,7 +62,7 @@ void *arena_alloc(struct arena *a, size_t size)
     if (size > SIZE_MAX / 2)
         die("out of memory: %zu bytes", size);
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (a->size - a->used < size) {
+    if (!a->base || a->size - a->used < size) {
         if (a->fixed)
             die("arena of %zu bytes exhausted by %zu more", a->size, size);
         grow(a, size);
