@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/text/unicode_table.h"
+
 enum unicode_category {
     UNICODE_OTHER, /* C*: control, format, unassigned, private use, surrogates */
     UNICODE_LU,
@@ -27,12 +29,38 @@ enum unicode_category {
 
 /* cp may be any value; above 0x10ffff: UNICODE_OTHER. */
 enum unicode_category unicode_category(uint32_t cp);
-bool unicode_letter(uint32_t cp);
-bool unicode_number(uint32_t cp);
-bool unicode_space(uint32_t cp);
 
-/* Ranges [r[i][0], r[i][1]], ascending, of the code points with a property named as in \p{NAME}: "L",
- * "Lu", "M", "N", "Nd", "P", "S", "Z", "C", "Han", "White_Space".  NULL: not known. */
-const uint32_t (*unicode_ranges(const char *name, size_t name_n, size_t *n))[2];
+static inline bool unicode_letter(uint32_t cp)
+{
+    return (unicode_record(cp) & UNICODE_GENERAL) - UNICODE_GC_LU <= UNICODE_GC_LO - UNICODE_GC_LU;
+}
+
+static inline bool unicode_number(uint32_t cp)
+{
+    return (unicode_record(cp) & UNICODE_GENERAL) - UNICODE_ND <= UNICODE_NO - UNICODE_ND;
+}
+
+static inline bool unicode_space(uint32_t cp)
+{
+    return unicode_record(cp) & UNICODE_SPACE;
+}
+
+/* \w of Oniguruma: Alphabetic, marks, decimal digits, connectors. */
+static inline bool unicode_word(uint32_t cp)
+{
+    return unicode_record(cp) & UNICODE_WORD;
+}
+
+/* Ranges [r[i][0], r[i][1]], ascending and apart, of the code points with a property named as in
+ * \p{NAME}; the caller frees them.  Names: general categories ("L", "Lu", "Letter", "Uppercase_Letter"),
+ * "Alphabetic", "White_Space", "Uppercase", "Lowercase", POSIX's ("alpha", "alnum", "blank", "cntrl",
+ * "digit", "graph", "lower", "print", "space", "upper", "xdigit", "word"), "Any", "Assigned",
+ * "ASCII", and the scripts of unicode_lists; case, spaces, '-' and '_' in them do not count.
+ * NULL: not known. */
+uint32_t (*unicode_ranges(const char *name, size_t name_n, size_t *n))[2];
+
+/* The next code point that is cp but for case (simple folding, one for one), cyclically through all
+ * that are; cp itself where there is none. */
+uint32_t unicode_fold(uint32_t cp);
 
 #endif
