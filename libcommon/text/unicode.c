@@ -86,8 +86,7 @@ enum unicode_category unicode_category(uint32_t cp)
     return of[unicode_record(cp) & UNICODE_GENERAL];
 }
 
-/* The name in lower case without spaces, '-' and '_'. */
-static bool same_name(const char *name, size_t n, const char *plain)
+bool unicode_same_name(const char *name, size_t n, const char *plain)
 {
     for (size_t i = 0; i < n; i++) {
         char c = name[i];
@@ -108,7 +107,7 @@ static bool same_name(const char *name, size_t n, const char *plain)
 static const struct unicode_list *find_list(const char *name, size_t n)
 {
     for (int i = 0; i < unicode_n_lists; i++)
-        if (same_name(name, n, unicode_lists[i].name))
+        if (unicode_same_name(name, n, unicode_lists[i].name))
             return &unicode_lists[i];
     return NULL;
 }
@@ -167,7 +166,7 @@ uint32_t (*unicode_ranges(const char *name, size_t name_n, size_t *n))[2]
     for (size_t i = 0; !l && i < sizeof properties / sizeof *properties; i++) {
         const struct property *p = &properties[i];
 
-        if (same_name(name, name_n, p->name) || same_name(name, name_n, p->alias)) {
+        if (unicode_same_name(name, name_n, p->name) || unicode_same_name(name, name_n, p->alias)) {
             collect(&out, p, p->list ? find_list(p->list, strlen(p->list)) : NULL);
             *n = out.n;
             return out.r;

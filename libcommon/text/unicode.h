@@ -45,7 +45,7 @@ static inline bool unicode_space(uint32_t cp)
     return unicode_record(cp) & UNICODE_SPACE;
 }
 
-/* \w of Oniguruma: Alphabetic, marks, decimal digits, connectors. */
+/* [\w] of Oniguruma: Alphabetic, marks, decimal digits, connectors. */
 static inline bool unicode_word(uint32_t cp)
 {
     return unicode_record(cp) & UNICODE_WORD;
@@ -58,6 +58,9 @@ static inline bool unicode_word(uint32_t cp)
  * "ASCII", and the scripts of unicode_lists; case, spaces, '-' and '_' in them do not count.
  * NULL: not known. */
 uint32_t (*unicode_ranges(const char *name, size_t name_n, size_t *n))[2];
+
+/* Is a name as written in \p{} this one? */
+bool unicode_same_name(const char *name, size_t n, const char *plain);
 
 /* The next code point that is cp but for case (simple folding, one for one), cyclically through all
  * that are; cp itself where there is none. */

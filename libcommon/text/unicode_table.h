@@ -22,7 +22,7 @@ enum unicode_general {
 enum {
     UNICODE_GENERAL = 31,
     UNICODE_SPACE = 32,       /* White_Space */
-    UNICODE_WORD = 64,        /* \w of Oniguruma */
+    UNICODE_WORD = 64,        /* [\w] of Oniguruma */
     UNICODE_ALPHABETIC = 128, /* Alphabetic */
 };
 
@@ -49,6 +49,14 @@ struct unicode_fold {
 
 extern const struct unicode_fold unicode_folds[];
 extern const int unicode_n_folds;
+
+/* Case, one for several: cp is the string `to` (of 2 or 3, else 0) but for case. */
+struct unicode_full_fold {
+    uint32_t cp, to[3];
+};
+
+extern const struct unicode_full_fold unicode_full_folds[];
+extern const int unicode_n_full_folds;
 
 static inline unsigned unicode_record(uint32_t cp)
 {

@@ -44,7 +44,7 @@ def records():
             rec[c] = i
     for c in range(0xD800, 0xE000):
         rec[c] = GENERAL.index("Cs")
-    for outside, bit in ((r"\S", SPACE), (r"\W", WORD), (r"\P{Alphabetic}", ALPHABETIC)):
+    for outside, bit in ((r"\S", SPACE), (r"[\W]", WORD), (r"\P{Alphabetic}", ALPHABETIC)):
         for c in members(outside):
             rec[c] |= bit
     return bytes(rec)
@@ -128,6 +128,11 @@ def main():
     print("const int unicode_n_lists = %d;" % len(rows))
     emit("struct unicode_fold unicode_folds[]", folds)
     print("const int unicode_n_folds = %d;" % len(folds))
+    # CaseFolding.txt, status F: the same since Unicode 5.1
+    full = [(c, chr(c).casefold()) for c in SCALARS if len(chr(c).casefold()) > 1]
+    full = ["{0x%x,{%s}}" % (c, ",".join("0x%x" % ord(x) for x in to)) for c, to in full]
+    emit("struct unicode_full_fold unicode_full_folds[]", full)
+    print("const int unicode_n_full_folds = %d;" % len(full))
 
 
 main()

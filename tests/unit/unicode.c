@@ -52,18 +52,13 @@ static bool is_category(uint32_t cp, const char *file)
 {
     static const char *const names[] = { "C", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S", "Z" };
 
-    switch (file[0]) {
-    case 's':
+    if (!strcmp(file, "s"))
         return unicode_space(cp);
-    case 'w':
-        return unicode_word(cp);
-    default:
-        if (!strcmp(file, "L"))
-            return unicode_letter(cp);
-        if (!strcmp(file, "N") && !unicode_number(cp))
-            return false;
-        return !strcmp(names[unicode_category(cp)], file);
-    }
+    if (!strcmp(file, "L"))
+        return unicode_letter(cp);
+    if (!strcmp(file, "N") && !unicode_number(cp))
+        return false;
+    return !strcmp(names[unicode_category(cp)], file);
 }
 
 static void test_reference(void)
@@ -75,7 +70,7 @@ static void test_reference(void)
         { "C", "C", true },   { "L", "L", true },   { "M", "Mark", true }, { "N", "N", true },   { "P", "punct", true },
         { "S", "S", true },   { "Z", "Z", true },   { "Lu", "Lu", true },  { "Ll", "Lowercase_Letter", true },
         { "Lt", "Lt", true }, { "Lm", "Lm", true }, { "Lo", "lo", true },  { "s", "White_Space", true },
-        { "w", "word", true }, { "d", "Nd", false }, { "Han", "Han", false },
+        { "d", "Nd", false }, { "Han", "Han", false },
     };
 
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -125,7 +120,7 @@ static void test_counts(void)
         { "w h-i_t E sPACE", 25 }, { "Alphabetic", 142759 }, { "alnum", 143519 }, { "blank", 18 }, { "cntrl", 65 },
         { "graph", 292447 }, { "print", 292464 }, { "lower", 2569 }, { "upper", 1978 }, { "xdigit", 22 },
         { "Any", 0x110000 }, { "ASCII", 128 }, { "Assigned", 292531 + 2048 }, { "LC", 4147 }, { "Hiragana", 381 },
-        { "Cs", 2048 }, { "Greek", 518 }, { "word", 144671 }, { "", -1 }, { "Lx", -1 }, { "Script=Han", -1 },
+        { "Cs", 2048 }, { "Greek", 518 }, { "word", 144665 }, { "", -1 }, { "Lx", -1 }, { "Script=Han", -1 },
     };
 
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
@@ -142,6 +137,7 @@ static void test_values(void)
     OK(unicode_category(0xd800) == UNICODE_OTHER && unicode_category(0xe000) == UNICODE_OTHER);
     OK(unicode_category(0x110000) == UNICODE_OTHER && unicode_category(UINT32_MAX) == UNICODE_OTHER);
     OK(unicode_space(0x85) && unicode_space(0x3000) && !unicode_space(0x1c) && !unicode_space(0x180e));
+    OK(unicode_word('_') && unicode_word(0x301) && !unicode_word('-') && !unicode_word(0xb2));
     OK(!unicode_space(0x200b) && !unicode_space(0xfeff) && !unicode_letter(UINT32_MAX) && !unicode_space(UINT32_MAX));
 }
 
