@@ -69,13 +69,16 @@ static const char *repaired(struct source_block *b, const char *p, size_t *n)
     return b->fixed;
 }
 
-/* Check the text in d, or mend it.  place names the line, or nothing. */
-static int check_text(struct source_block *b, struct source_doc *d, const char *place, struct err *err)
+/* Check the text in d, or mend it.  line: its number, or 0. */
+static int check_text(struct source_block *b, struct source_doc *d, uint64_t line, struct err *err)
 {
     size_t good = utf8_valid(d->text.s, d->text.n);
+    char place[32] = "";
 
     if (good == d->text.n)
         return 1;
+    if (line)
+        snprintf(place, sizeof place, ":%llu", (unsigned long long)line);
     if (!b->options->replace)
         return err_set(err, "%s%s: byte %zu: invalid UTF-8: 0x%02x", b->name, place, good,
                        (unsigned)(uint8_t)d->text.s[good]);
@@ -165,7 +168,6 @@ static int next_line(struct source_block *b, struct source_doc *d, struct err *e
     while (b->at < b->size) {
         const char *p = b->data + b->at, *nl = memchr(p, '\n', b->size - b->at);
         size_t n = nl ? (size_t)(nl - p) : b->size - b->at;
-        char place[32];
         int rc = 0;
 
         b->at += n + 1;
@@ -177,8 +179,9 @@ static int next_line(struct source_block *b, struct source_doc *d, struct err *e
             rc = json_line(b, d, err);
         } else if (b->kind == SOURCE_BLOCK_LINES) {
             d->text = (struct json_raw){ p, n && nl && p[n - 1] == '\r' ? n - 1 : n, false };
-            snprintf(place, sizeof place, ":%llu", (unsigned long long)b->at_line);
-            rc = check_text(b, d, place, err);
+            if (b->options->newline)
+                d->text.n = n + !!nl;
+            rc = check_text(b, d, b->at_line, err);
         }
         b->at_line++;
         if (rc)
@@ -202,7 +205,7 @@ int source_next(struct source_block *b, struct source_doc *d, struct err *err)
         return -1;
     }
     d->text = (struct json_raw){ b->data, b->size, false };
-    return check_text(b, d, "", err);
+    return check_text(b, d, 0, err);
 }
 
 size_t source_text(const struct source_doc *d, char *out)
