@@ -104,3 +104,21 @@ size_t utf8_valid_portable(const void *p, size_t n)
     }
     return n;
 }
+
+size_t utf8_repair(const char *p, size_t n, char *out)
+{
+    size_t at = 0, used = 0;
+
+    for (;;) {
+        size_t good = utf8_valid(p + at, n - at);
+
+        memcpy(out + used, p + at, good);
+        used += good;
+        at += good;
+        if (at == n)
+            return used;
+        memcpy(out + used, "\xef\xbf\xbd", 3);
+        used += 3;
+        at += utf8_ill_formed(p + at, n - at, NULL);
+    }
+}

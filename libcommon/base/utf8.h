@@ -25,4 +25,8 @@ size_t utf8_ill_formed(const void *p, size_t n, bool *cut);
 /* Write a scalar value (below 0x110000, no surrogate): its length 1..4. */
 int utf8_encode(uint32_t cp, char out[4]);
 
+/* Copy n bytes with U+FFFD in the place of each ill-formed part (its longest beginning of a sequence, as
+ * Unicode 3.9 recommends and Python does); out has room for 3 n bytes.  The length. */
+size_t utf8_repair(const char *p, size_t n, char *out);
+
 #endif

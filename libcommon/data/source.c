@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "libcommon/base/mem.h"
+#include "libcommon/base/utf8.h"
 #include "libcommon/data/source_in.h"
 
 #define BLOCK ((size_t)1 << 20) /* bytes of a block of lines */
@@ -174,7 +175,7 @@ static void set_label(struct source *s, const char *member)
     s->name = short_name(s->in->name);
     s->id = member ? xmalloc(3 * n + 1) : NULL;
     if (member)
-        s->id[source_repair(member, n, s->id)] = 0;
+        s->id[utf8_repair(member, n, s->id)] = 0;
 }
 
 static void label_block(const struct source *s, struct source_block *b, enum source_kind kind)

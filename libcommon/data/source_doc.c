@@ -7,24 +7,6 @@
 #include "libcommon/data/source.h"
 #include "libcommon/data/source_in.h"
 
-size_t source_repair(const char *p, size_t n, char *out)
-{
-    size_t at = 0, used = 0;
-
-    for (;;) {
-        size_t good = utf8_valid(p + at, n - at);
-
-        memcpy(out + used, p + at, good);
-        used += good;
-        at += good;
-        if (at == n)
-            return used;
-        memcpy(out + used, "\xef\xbf\xbd", 3);
-        used += 3;
-        at += utf8_ill_formed(p + at, n - at, NULL);
-    }
-}
-
 /* The code unit of the escape \uXXXX at p, or -1. */
 static int code_unit(const char *p, const char *end)
 {
@@ -65,7 +47,7 @@ static void repair_surrogates(char *p, size_t n)
 static const char *repaired(struct source_block *b, const char *p, size_t *n)
 {
     mem_grow(&b->fixed, &b->fixed_cap, 3 * *n + 1, 1);
-    *n = source_repair(p, *n, b->fixed);
+    *n = utf8_repair(p, *n, b->fixed);
     return b->fixed;
 }
 

@@ -55,8 +55,4 @@ void source_archive_close(struct source_archive *a);
  * call; 0: the end, checked to be the archive's own; -1: error. */
 int source_archive_next(struct source_archive *a, const char **name, struct source_in **data, struct err *err);
 
-/* Copy n bytes with U+FFFD in the place of each ill-formed part (its longest beginning of a sequence, as
- * Unicode 3.9 recommends and Python does); out has room for 3 n bytes.  The length. */
-size_t source_repair(const char *p, size_t n, char *out);
-
 #endif
