@@ -360,30 +360,58 @@ bool json_int64(const struct json_raw *r, int64_t *out)
     return true;
 }
 
+/* The escape of a byte that json_scan() stops at; its length, 2 or 6. */
+static size_t put_escape(char c, char out[6])
+{
+    static const char hexdigits[] = "0123456789abcdef";
+    const char *found = memchr(short_values, c, sizeof short_values - 1);
+
+    memcpy(out, "\\u00", 4);
+    if (found) {
+        out[1] = short_escapes[found - short_values];
+        return 2;
+    }
+    out[4] = hexdigits[c >> 4 & 15];
+    out[5] = hexdigits[c & 15];
+    return 6;
+}
+
+size_t json_quote(const char *s, size_t n, char *out)
+{
+    const char *end = s + n;
+    char escape[6], *o = out;
+    size_t len = 2;
+
+    if (out)
+        *o++ = '"';
+    while (s < end) {
+        size_t run = json_scan(s, (size_t)(end - s)), k = s + run < end ? put_escape(s[run], escape) : 0;
+
+        if (out) {
+            o = (char *)memcpy(o, s, run) + run;
+            o = (char *)memcpy(o, escape, k) + k;
+        }
+        len += run + k;
+        s += run + (k > 0);
+    }
+    if (out)
+        *o = '"';
+    return len;
+}
+
 int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err)
 {
     const char *end = s + n;
+    char escape[6];
 
     if (io_put(o, "\"", 1, err) < 0)
         return -1;
     while (s < end) {
-        size_t run = json_scan(s, (size_t)(end - s));
-        char text[8];
-        const char *found;
+        size_t run = json_scan(s, (size_t)(end - s)), k = s + run < end ? put_escape(s[run], escape) : 0;
 
-        if (io_put(o, s, run, err) < 0)
+        if (io_put(o, s, run, err) < 0 || io_put(o, escape, k, err) < 0)
             return -1;
-        s += run;
-        if (s == end)
-            break;
-        found = memchr(short_values, *s, sizeof short_values - 1);
-        if (found)
-            snprintf(text, sizeof text, "\\%c", short_escapes[found - short_values]);
-        else
-            snprintf(text, sizeof text, "\\u%04x", (unsigned)*s);
-        if (io_put(o, text, strlen(text), err) < 0)
-            return -1;
-        s++;
+        s += run + (k > 0);
     }
     return io_put(o, "\"", 1, err);
 }

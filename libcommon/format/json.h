@@ -105,7 +105,9 @@ int json_get_bool(const struct json_value *v, const char *key, bool dflt, bool *
 /* *out is borrowed from the tree. */
 int json_get_str(const struct json_value *v, const char *key, const char *dflt, const char **out, const char *name, struct err *err);
 
-/* Write bytes (valid UTF-8) as a quoted JSON string, non-ASCII as it is. */
+/* Bytes (valid UTF-8) as a quoted JSON string, non-ASCII as it is, to out; its length.  out NULL: only that. */
+size_t json_quote(const char *s, size_t n, char *out);
+/* The same to a file. */
 int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err);
 
 /* Write a tree: two blanks a level, a newline at the end; numbers as they were spelled. */
