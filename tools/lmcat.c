@@ -9,10 +9,7 @@
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/opt.h"
-#include "libcommon/base/par.h"
-#include "libcommon/data/source.h"
-
-#define REPORTED 20 /* bad documents named, with --on-error=skip; the others are only counted */
+#include "libcommon/data/docs.h"
 
 static struct opt_common common;
 static struct source_options options;
@@ -43,35 +40,16 @@ struct span {
 };
 
 struct task {
-    struct source_block in;
     char *out; /* what does not stand in the block as it is written */
     size_t out_n, out_cap;
     struct span *spans;
     size_t n_spans, spans_cap;
-    uint64_t docs, bad;
-    char *messages; /* of the bad ones, NUL-ended each */
-    size_t messages_n, messages_cap;
-    bool failed;
-    struct err err;
-    uint64_t bytes; /* of the input when it was read */
 };
 
 struct run {
-    struct source *source;
     struct io_out out;
     struct io_progress progress;
-    uint64_t docs, bad;
 };
-
-static int read_task(void *ctx, void *block, struct err *err)
-{
-    struct run *r = ctx;
-    struct task *t = block;
-    int rc = source_read(r->source, &t->in, err);
-
-    t->bytes = source_bytes(r->source);
-    return rc;
-}
 
 static void add_span(struct task *t, bool own, size_t at, size_t n)
 {
@@ -90,52 +68,27 @@ static char *put(char *o, const void *s, size_t n)
     return (char *)memcpy(o, s, n) + n;
 }
 
-/* A string in quotes; `json`: it is in JSON's escapes already.  o has room for 6 bytes a byte. */
+/* A string in quotes; `json`: it is in JSON's escapes already. */
 static char *put_string(char *o, const struct json_raw *r, bool json)
 {
-    static const char hex[] = "0123456789abcdef", from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    const char *s = r->s, *end = s + r->n;
-
-    *o++ = '"';
-    while (s < end) {
-        size_t plain = json ? r->n : json_scan(s, (size_t)(end - s));
-        const char *found;
-
-        o = put(o, s, plain);
-        s += plain;
-        if (s == end)
-            break;
-        found = *s ? strchr(from, *s) : NULL;
-        *o++ = '\\';
-        if (found)
-            *o++ = to[found - from];
-        else
-            o = put(put(o, "u00", 3), (char[]){ hex[*s >> 4], hex[*s & 15] }, 2);
-        s++;
-    }
-    *o++ = '"';
-    return o;
+    if (!json)
+        return o + json_quote(r->s, r->n, o);
+    return put(put(put(o, "\"", 1), r->s, r->n), "\"", 1);
 }
 
-/* Bytes that put_string() writes at most. */
+/* Bytes that put_string() writes. */
 static size_t quoted(const struct json_raw *r, bool json)
 {
-    size_t n = r->n + 2;
-
-    for (const char *s = r->s, *end = s + r->n; !json && s < end; s++) {
-        s += json_scan(s, (size_t)(end - s));
-        n += 5;
-    }
-    return n;
+    return json ? r->n + 2 : json_quote(r->s, r->n, NULL);
 }
 
 /* Does the line stand in the block exactly as it would be written?  {"text":"T"} or {"text":"T","id":"I"} */
-static bool verbatim(const struct task *t, const struct source_doc *d)
+static bool verbatim(const struct source_block *b, const struct source_doc *d)
 {
     const char *after = d->text.s + d->text.n, *end = d->line + d->line_len;
 
-    if (!d->json || d->line < t->in.data || d->line >= t->in.data + t->in.size ||
-        d->line + d->line_len == t->in.data + t->in.size || d->text.s != d->line + 9 ||
+    if (!d->json || d->line < b->data || d->line >= b->data + b->size ||
+        d->line + d->line_len == b->data + b->size || d->text.s != d->line + 9 ||
         memcmp(d->line, "{\"text\":\"", 9) != 0)
         return false;
     if (d->id.s) {
@@ -146,15 +99,18 @@ static bool verbatim(const struct task *t, const struct source_doc *d)
     return end - after == 2 && memcmp(after, "\"}", 2) == 0;
 }
 
-static void add_doc(struct task *t, const struct source_doc *d)
+static int take(void *ctx, void *work, const struct source_block *b, const struct source_doc *d, int thread, struct err *err)
 {
+    struct task *t = work;
     size_t room;
     char *o;
 
-    t->docs++;
-    if (verbatim(t, d)) {
-        add_span(t, false, (size_t)(d->line - t->in.data), d->line_len + 1);
-        return;
+    (void)ctx;
+    (void)thread;
+    (void)err;
+    if (verbatim(b, d)) {
+        add_span(t, false, (size_t)(d->line - b->data), d->line_len + 1);
+        return 0;
     }
     room = quoted(&d->text, d->json) + (d->id.s ? quoted(&d->id, d->json) : 0) + 32;
     mem_grow(&t->out, &t->out_cap, t->out_n + room, 1);
@@ -166,104 +122,64 @@ static void add_doc(struct task *t, const struct source_doc *d)
     room = (size_t)(o - t->out) - t->out_n;
     add_span(t, true, t->out_n, room);
     t->out_n += room;
+    return 0;
 }
 
-static void add_message(struct task *t, const struct err *e)
+static void begin(void *ctx, void *work)
 {
-    size_t n = strlen(e->msg) + 1;
-
-    if (t->bad++ >= REPORTED)
-        return;
-    mem_grow(&t->messages, &t->messages_cap, t->messages_n + n, 1);
-    memcpy(t->messages + t->messages_n, e->msg, n);
-    t->messages_n += n;
-}
-
-static int work_task(void *ctx, void *block, int thread, struct err *err)
-{
-    struct task *t = block;
-    struct source_doc d;
-    int rc;
+    struct task *t = work;
 
     (void)ctx;
-    (void)thread;
-    (void)err;
     if (t->out_cap > (size_t)64 << 20) { /* of one large document */
         free(t->out);
         t->out = NULL;
         t->out_cap = 0;
     }
-    t->out_n = t->n_spans = t->messages_n = 0;
-    t->docs = t->bad = 0;
-    t->failed = false;
-    while (!t->failed && (rc = source_next(&t->in, &d, &t->err)) != 0) {
-        if (rc > 0)
-            add_doc(t, &d);
-        else if (common.on_error == OPT_SKIP)
-            add_message(t, &t->err);
-        else
-            t->failed = true;
-    }
-    return 0;
+    t->out_n = t->n_spans = 0;
 }
 
-static void report(struct run *r, const struct task *t)
-{
-    const char *m = t->messages;
-
-    for (uint64_t i = 0; i < t->bad && r->bad + i < REPORTED && !common.quiet; i++, m += strlen(m) + 1) {
-        io_progress_end(&r->progress);
-        err_warn("%s: skipped", m);
-    }
-    r->bad += t->bad;
-}
-
-/* Writes what stands before an error, then fails. */
-static int write_task(void *ctx, void *block, struct err *err)
+static int write_task(void *ctx, void *work, const struct source_block *b, struct err *err)
 {
     struct run *r = ctx;
-    struct task *t = block;
+    const struct task *t = work;
 
     for (size_t i = 0; i < t->n_spans; i++) {
         const struct span *s = &t->spans[i];
 
-        if (io_put(&r->out, (s->own ? t->out : t->in.data) + s->at, s->n, err) < 0)
+        if (io_put(&r->out, (s->own ? t->out : b->data) + s->at, s->n, err) < 0)
             return -1;
     }
-    report(r, t);
-    r->docs += t->docs;
-    io_progress(&r->progress, r->docs, t->bytes);
-    if (t->failed)
-        *err = t->err;
-    return t->failed ? -1 : 0;
+    return 0;
 }
 
-static int cat(struct run *r, struct err *err)
+static void bad(void *ctx, const char *message)
 {
-    struct par_ordered p = { .read = read_task, .work = work_task, .write = write_task, .ctx = r };
-    struct task *tasks;
-    int rc;
+    (void)ctx;
+    if (!common.quiet)
+        err_warn("%s: skipped", message);
+}
 
-    p.n_blocks = common.jobs > 1 ? 2 * (int)common.jobs : 1;
-    tasks = xcalloc((size_t)p.n_blocks, sizeof *tasks);
-    p.blocks = xcalloc((size_t)p.n_blocks, sizeof *p.blocks);
-    for (int i = 0; i < p.n_blocks; i++)
-        p.blocks[i] = &tasks[i];
-    rc = par_ordered(&p, (int)common.jobs, err);
-    for (int i = 0; i < p.n_blocks; i++) {
-        source_block_free(&tasks[i].in);
-        free(tasks[i].out);
-        free(tasks[i].spans);
-        free(tasks[i].messages);
-    }
-    free(tasks);
-    free(p.blocks);
-    return rc;
+static void release(void *work)
+{
+    struct task *t = work;
+
+    free(t->out);
+    free(t->spans);
 }
 
 int main(int argc, char **argv)
 {
     struct run r = { 0 };
+    struct docs d = {
+        .ctx = &r,
+        .work_size = sizeof(struct task),
+        .begin = begin,
+        .take = take,
+        .write = write_task,
+        .bad = bad,
+        .release = release,
+        .progress = &r.progress,
+    };
     struct err err, flush;
     int i = opt_parse(&cmd, &common, argc, argv), rc;
 
@@ -274,11 +190,13 @@ int main(int argc, char **argv)
             die("%s: is also the output", argv[k]);
     if (io_create(&r.out, common.output, false, &err) < 0)
         die("%s", err.msg);
-    r.source = source_new(&options, argv + i, argc - i);
-    io_progress_start(&r.progress, "docs", source_total(r.source), common.quiet);
-    rc = cat(&r, &err);
+    d.source = source_new(&options, argv + i, argc - i);
+    d.jobs = (int)common.jobs;
+    d.skip = common.on_error == OPT_SKIP;
+    io_progress_start(&r.progress, "docs", source_total(d.source), common.quiet);
+    rc = docs_run(&d, &err);
     io_progress_end(&r.progress);
-    source_free(r.source);
+    source_free(d.source);
     if (rc < 0) { /* what stands before the error goes out, where it can */
         if (!common.output)
             io_flush(&r.out, &flush);
@@ -286,7 +204,7 @@ int main(int argc, char **argv)
     }
     if (io_commit(&r.out, &err) < 0)
         die("%s", err.msg);
-    if (r.bad && !common.quiet)
-        err_warn("%llu bad documents skipped, %llu written", (unsigned long long)r.bad, (unsigned long long)r.docs);
+    if (d.left_out && !common.quiet)
+        err_warn("%llu bad documents skipped, %llu written", (unsigned long long)d.left_out, (unsigned long long)d.done);
     return 0;
 }
