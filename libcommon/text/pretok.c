@@ -1,0 +1,272 @@
+#include "libcommon/text/pretok.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/cpu.h"
+#include "libcommon/base/mem.h"
+#include "libcommon/text/pretok_in.h"
+#include "libcommon/text/regex.h"
+#include "libcommon/text/unicode.h"
+
+#define CODE_POINTS 0x110000
+
+enum pretok_class pretok_class(const struct pretok *p, const char *text, int *len)
+{
+    const uint8_t *s = (const uint8_t *)text;
+    uint32_t cp = s[0];
+
+    if (cp < 0x80) {
+        *len = 1;
+    } else if (cp < 0xe0) {
+        *len = 2;
+        cp = (cp & 0x1f) << 6 | (s[1] & 0x3f);
+    } else if (cp < 0xf0) {
+        *len = 3;
+        cp = (cp & 0x0f) << 12 | (uint32_t)(s[1] & 0x3f) << 6 | (s[2] & 0x3f);
+    } else {
+        *len = 4;
+        cp = (cp & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
+    }
+    return p->class[p->page[cp >> 8] << 8 | (cp & 255)];
+}
+
+/* Past the characters of that class from `at` on, `most` of them at most (0: all). */
+static size_t run(const struct pretok *p, const char *text, size_t n, size_t at, enum pretok_class class, int most)
+{
+    int len;
+
+    for (int count = 0; at < n && (!most || count < most); count++) {
+        if (pretok_class(p, text + at, &len) != class)
+            break;
+        at += (size_t)len;
+    }
+    return at;
+}
+
+static bool is_newline(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Past the contraction whose quote stands at `at`, or 0. */
+static size_t contraction(const char *text, size_t n, size_t at, bool fold)
+{
+    char a, b = 0;
+
+    if (text[at] != '\'' || n - at < 2)
+        return 0;
+    a = fold ? lower(text[at + 1]) : text[at + 1];
+    if (memchr("stmd", a, 4))
+        return at + 2;
+    if (n - at < 3)
+        return 0;
+    b = fold ? lower(text[at + 2]) : text[at + 2];
+    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l'))
+        return at + 3;
+    return fold && memcmp(text + at + 1, "\xc5\xbf", 2) == 0 ? at + 3 : 0; /* U+017F folds to s */
+}
+
+/* \s+(?!\S)|\s+ on the white space [at, end). */
+static size_t white(const char *text, size_t n, size_t at, size_t end)
+{
+    size_t last = end;
+
+    if (end == n)
+        return end;
+    do
+        last--;
+    while (((uint8_t)text[last] & 0xc0) == 0x80);
+    return last > at ? last : end;
+}
+
+static size_t next_gpt2(const struct pretok *p, const char *text, size_t n, size_t at)
+{
+    size_t end = contraction(text, n, at, false), from = at;
+    enum pretok_class class;
+    int len;
+
+    if (end)
+        return end;
+    class = pretok_class(p, text + at, &len);
+    if (text[at] == ' ' && at + 1 < n)
+        class = pretok_class(p, text + ++from, &len);
+    if (class != PRETOK_SPACE)
+        return run(p, text, n, from, class, 0);
+    return white(text, n, at, run(p, text, n, from, class, 0));
+}
+
+static size_t next_llama3(const struct pretok *p, const char *text, size_t n, size_t at)
+{
+    size_t end = contraction(text, n, at, true), behind, newline;
+    enum pretok_class class, next = PRETOK_SPACE;
+    int len, next_len;
+
+    if (end)
+        return end;
+    class = pretok_class(p, text + at, &len);
+    if (class == PRETOK_LETTER || class == PRETOK_NUMBER)
+        return run(p, text, n, at, class, class == PRETOK_NUMBER ? p->known->digits : 0);
+    behind = at + (size_t)len;
+    if (behind < n)
+        next = pretok_class(p, text + behind, &next_len);
+    if (next == PRETOK_LETTER && !is_newline(text[at]))
+        return run(p, text, n, behind, next, 0);
+    if (class == PRETOK_OTHER || (text[at] == ' ' && next == PRETOK_OTHER)) {
+        end = run(p, text, n, class == PRETOK_OTHER ? at : behind, PRETOK_OTHER, 0);
+        while (end < n && is_newline(text[end]))
+            end++;
+        return end;
+    }
+    newline = end = run(p, text, n, at, PRETOK_SPACE, 0);
+    while (newline > at && !is_newline(text[newline - 1]))
+        newline--;
+    return newline > at ? newline : white(text, n, at, end);
+}
+
+#define LLAMA3(digits) \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+static const struct pretok_known known[] = {
+    { "gpt2", "r50k_base", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+      next_gpt2, pretok_starts_gpt2, 0 },
+    { "llama3", "cl100k_base", LLAMA3("\\p{N}{1,3}"), next_llama3, pretok_starts_llama3, 3 },
+    { "qwen2", NULL, LLAMA3("\\p{N}"), next_llama3, pretok_starts_llama3, 1 },
+};
+
+static const struct pretok_known *find(const char *pattern, size_t n)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const char *names[] = { known[i].name, known[i].other_name, known[i].pattern };
+
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (names[k] && strlen(names[k]) == n && memcmp(names[k], pattern, n) == 0)
+                return &known[i];
+    }
+    return NULL;
+}
+
+/* Two-stage table of classes; equal pages are kept once. */
+static void make_classes(struct pretok *p)
+{
+    uint8_t page[256];
+    size_t pages = 0, k;
+
+    p->class = xmalloc((size_t)256 * 256);
+    for (uint32_t first = 0; first < CODE_POINTS; first += 256) {
+        for (uint32_t i = 0; i < 256; i++)
+            page[i] = unicode_letter(first + i)   ? PRETOK_LETTER
+                      : unicode_number(first + i) ? PRETOK_NUMBER
+                      : unicode_space(first + i)  ? PRETOK_SPACE
+                                                  : PRETOK_OTHER;
+        for (k = 0; k < pages && memcmp(p->class + k * 256, page, 256) != 0; k++)
+            ;
+        if (k == pages)
+            memcpy(p->class + 256 * pages++, page, 256);
+        p->page[first / 256] = (uint8_t)k;
+    }
+}
+
+struct pretok *pretok_open(const char *pattern, size_t n, struct err *err)
+{
+    struct pretok *p = xcalloc(1, sizeof *p);
+
+    p->known = find(pattern, n);
+    if (!p->known) {
+        p->pattern = memcpy(xcalloc(n + 1, 1), pattern, n);
+        p->regex = regex_new(pattern, n, err);
+        if (p->regex)
+            return p;
+        pretok_free(p);
+        return NULL;
+    }
+    p->pattern = xstrdup(p->known->pattern);
+    make_classes(p);
+    p->classify = pretok_classify_portable;
+#if defined(__x86_64__)
+    if (cpu_tier() >= CPU_AVX512)
+        p->classify = pretok_classify_avx512;
+    else if (cpu_tier() >= CPU_AVX2)
+        p->classify = pretok_classify_avx2;
+#endif
+    return p;
+}
+
+void pretok_free(struct pretok *p)
+{
+    if (!p)
+        return;
+    regex_free(p->regex);
+    free(p->pattern);
+    free(p->class);
+    free(p);
+}
+
+const char *pretok_name(const struct pretok *p)
+{
+    return p->known ? p->known->name : NULL;
+}
+
+const char *pretok_pattern(const struct pretok *p)
+{
+    return p->pattern;
+}
+
+/* To the next match, or over it where it stands at `at`; an empty match cuts, but not where a piece begins. */
+static size_t next_regex(const struct pretok *p, const char *text, size_t n, size_t at, struct err *err)
+{
+    size_t begin, end, from = at + 1;
+    int rc = regex_search(p->regex, text, n, at, &begin, &end, err);
+
+    if (rc == 1 && end == at) {
+        while (from < n && ((uint8_t)text[from] & 0xc0) == 0x80)
+            from++;
+        rc = from < n ? regex_search(p->regex, text, n, from, &begin, &end, err) : 0;
+    }
+    if (rc <= 0)
+        return rc < 0 ? PRETOK_ERROR : n;
+    return begin > at ? begin : end;
+}
+
+size_t pretok_next(const struct pretok *p, const char *text, size_t n, size_t at, struct err *err)
+{
+    return p->known ? p->known->next(p, text, n, at) : next_regex(p, text, n, at, err);
+}
+
+size_t pretok_ends(const struct pretok *p, const char *text, size_t n, size_t at, size_t *end, size_t max,
+                   struct err *err)
+{
+    size_t k = 0;
+
+    while (at < n && k + PRETOK_WINDOW <= max) {
+        struct pretok_masks m;
+        char tail[64];
+        const char *window = text + at;
+        uint64_t starts = 0;
+
+        if (p->known) {
+            if (n - at < 64) {
+                memset(tail, 0, sizeof tail);
+                window = memcpy(tail, text + at, n - at);
+            }
+            p->classify(window, &m);
+            starts = p->known->starts(p, &m, window, n - at < 64 ? (int)(n - at) : 64) & ~(uint64_t)1;
+        }
+        for (; starts; starts &= starts - 1)
+            end[k++] = at + (size_t)__builtin_ctzll(starts);
+        if (!k || end[k - 1] <= at) { /* nothing is sure within the window */
+            end[k] = pretok_next(p, text, n, at, err);
+            if (end[k++] == PRETOK_ERROR)
+                return PRETOK_ERROR;
+        }
+        at = end[k - 1];
+    }
+    return k;
+}

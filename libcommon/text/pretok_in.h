@@ -1,0 +1,51 @@
+/* pretok_in.h - what the files of pretok.h share: classes of characters, and the scanners. */
+#ifndef LIBCOMMON_TEXT_PRETOK_IN_H
+#define LIBCOMMON_TEXT_PRETOK_IN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/text/pretok.h"
+
+enum pretok_class { PRETOK_OTHER, PRETOK_LETTER, PRETOK_NUMBER, PRETOK_SPACE };
+
+/* Classes of 64 bytes, a bit a byte, the first byte in the lowest; only of ASCII but for `high`. */
+struct pretok_masks {
+    uint64_t letter, number, white;   /* A-Za-z; 0-9; 09-0d and 20 */
+    uint64_t space, newline, quote;   /* 20; 0a and 0d; 27 */
+    uint64_t high;                    /* 80-ff */
+};
+
+/* One for each tier of cpu.h; all give the same. */
+void pretok_classify_portable(const char text[64], struct pretok_masks *m);
+void pretok_classify_avx2(const char text[64], struct pretok_masks *m);
+void pretok_classify_avx512(const char text[64], struct pretok_masks *m);
+
+struct regex;
+
+/* A known pattern.  digits: most characters of a piece of numbers, 0 for no limit. */
+struct pretok_known {
+    const char *name, *other_name, *pattern;
+    size_t (*next)(const struct pretok *p, const char *text, size_t n, size_t at);
+    /* Bits of the bytes of m (valid_n of them are known) that surely begin a piece, given that the first
+     * does and what is before it does not matter. */
+    uint64_t (*starts)(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
+    int digits;
+};
+
+struct pretok {
+    const struct pretok_known *known;
+    char *pattern;
+    struct regex *regex; /* NULL where the pattern is known */
+    void (*classify)(const char text[64], struct pretok_masks *m);
+    uint8_t page[0x110000 / 256]; /* of each 256 code points, in class */
+    uint8_t *class;               /* pages of 256 */
+};
+
+/* The class of the character at p, which is valid UTF-8; its length into *len. */
+enum pretok_class pretok_class(const struct pretok *p, const char *text, int *len);
+
+uint64_t pretok_starts_gpt2(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
+uint64_t pretok_starts_llama3(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
+
+#endif

@@ -1,0 +1,167 @@
+/* Where pieces begin, for 64 bytes at once: the patterns as algebra on masks.
+ *
+ * A window begins where a piece begins, so nothing before it matters (no pattern looks back).  What it
+ * cannot decide, because that depends on bytes behind it, it leaves out: the next window begins at the last
+ * start found.  Every byte of a character has the character's class.
+ *
+ * In names: p is "the byte before is", n "the next byte is".
+ */
+#include "libcommon/text/pretok_in.h"
+
+struct window {
+    uint64_t letter, number, other, white; /* of all characters; every known byte has one */
+    uint64_t inner;                        /* bytes within a character, behind its first */
+    int n;                                 /* bytes known; whole characters */
+};
+
+static uint64_t first_bits(int n)
+{
+    return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
+}
+
+/* Add what is not ASCII. */
+static struct window classes(const struct pretok *p, const struct pretok_masks *m, const char *text, int n)
+{
+    struct window w = { m->letter, m->number, 0, m->white, 0, n };
+    uint64_t high = m->high & first_bits(n);
+
+    while (high) {
+        int at = __builtin_ctzll(high), len;
+        uint64_t all;
+        enum pretok_class class = PRETOK_OTHER;
+        uint8_t c = (uint8_t)text[at];
+
+        len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        if (at + len > n) {
+            w.n = at;
+            break;
+        }
+        class = pretok_class(p, text + at, &len);
+        all = first_bits(len) << at;
+        w.letter |= class == PRETOK_LETTER ? all : 0;
+        w.number |= class == PRETOK_NUMBER ? all : 0;
+        w.white |= class == PRETOK_SPACE ? all : 0;
+        w.inner |= all & (all << 1);
+        high &= ~all;
+    }
+    w.letter &= first_bits(w.n);
+    w.number &= first_bits(w.n);
+    w.white &= first_bits(w.n);
+    w.other = first_bits(w.n) & ~(w.letter | w.number | w.white);
+    return w;
+}
+
+/* The first bytes of the characters of which bits stands at the last bytes; white space has 3 at most. */
+static uint64_t to_first(uint64_t bits, uint64_t inner)
+{
+    for (int i = 0; i < 2 && (bits & inner); i++)
+        bits = (bits & ~inner) | (bits & inner) >> 1;
+    return bits;
+}
+
+/* Length of the contraction 's 't 're 've 'm 'll 'd at s, of which three bytes can be read, or 0.
+ * fold: in either case, and with U+017F, which folds to s. */
+static int contraction(const char *s, bool fold)
+{
+    char a = fold && s[1] >= 'A' && s[1] <= 'Z' ? (char)(s[1] | 0x20) : s[1];
+    char b = fold && s[2] >= 'A' && s[2] <= 'Z' ? (char)(s[2] | 0x20) : s[2];
+
+    if (a == 's' || a == 't' || a == 'm' || a == 'd')
+        return 2;
+    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l'))
+        return 3;
+    return fold && (uint8_t)a == 0xc5 && (uint8_t)b == 0xbf ? 3 : 0;
+}
+
+/* A quote that begins a piece takes the letters of a contraction with it. */
+static uint64_t contractions(uint64_t starts, uint64_t quotes, const char *text, int n, bool fold)
+{
+    for (quotes &= starts; quotes; quotes &= quotes - 1) {
+        int at = __builtin_ctzll(quotes), len;
+
+        if (at + 3 > n)
+            return starts & first_bits(at + 1);
+        len = contraction(text + at, fold);
+        if (!len)
+            continue;
+        starts &= ~(first_bits(len - 1) << (at + 1));
+        if (at + len < 64)
+            starts |= (uint64_t)1 << (at + len);
+    }
+    return starts;
+}
+
+uint64_t pretok_starts_gpt2(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n)
+{
+    struct window w = classes(p, m, text, valid_n);
+    uint64_t known = first_bits(w.n), space = m->space & known, p_space = space << 1;
+    uint64_t last_white = w.white & ~(w.white >> 1) & (known >> 1);
+    uint64_t starts = (w.letter & ~(w.letter << 1)) | (w.number & ~(w.number << 1)) | (w.other & ~(w.other << 1));
+
+    starts &= ~p_space;
+    starts |= (w.white & ~(w.white << 1)) | to_first(last_white, w.inner);
+    return contractions(starts, m->quote & known, text, w.n, false);
+}
+
+/* Pieces of numbers: every `most` characters from where a run begins. */
+static uint64_t number_starts(const struct window *w, int most)
+{
+    uint64_t first = w->number & ~(w->number << 1), all = first;
+    int count = 0;
+
+    if (most == 1)
+        return w->number & ~w->inner;
+    if (!(w->number & w->inner)) {
+        uint64_t inside = w->number & w->number << 1 & w->number << 2; /* two before are numbers, too */
+
+        for (first = first << 3 & inside; first; first = first << 3 & inside)
+            all |= first;
+        return all;
+    }
+    for (uint64_t chars = w->number & ~w->inner; chars; chars &= chars - 1) {
+        uint64_t bit = chars & -chars;
+
+        count = bit & first ? 0 : (count + 1) % most;
+        all |= count ? 0 : bit;
+    }
+    return all;
+}
+
+/* White space without the newlines that belong to punctuation before them: \s*[\r\n]+ ends behind the last
+ * newline of a run, \s+(?!\S) before its last character. */
+static uint64_t white_starts(const struct window *w, uint64_t white, uint64_t newline)
+{
+    uint64_t blank = white & ~newline, known = first_bits(w->n);
+    uint64_t behind = blank & newline << 1; /* a newline: of those in a run only the last counts */
+    uint64_t last = blank & ~(white >> 1) & (known >> 1);
+
+    if ((blank + behind) & newline)
+        for (uint64_t b = behind; b; b &= b - 1) {
+            uint64_t bit = b & -b;
+
+            if ((blank + bit) & ~blank & newline)
+                behind &= ~bit;
+        }
+    return (white & ~(white << 1)) | behind | to_first(last, w->inner);
+}
+
+uint64_t pretok_starts_llama3(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n)
+{
+    struct window w = classes(p, m, text, valid_n);
+    uint64_t known = first_bits(w.n), newline = m->newline & known, space = m->space & known;
+    uint64_t taken = newline & ~(newline + (newline & w.other << 1)); /* by punctuation before them */
+    uint64_t white = w.white & ~taken, blank = white & ~newline;
+    uint64_t other = w.other & ~(w.other << 1) & ~(space << 1), single = other, starts;
+
+    for (int i = 0; i < 3 && w.inner; i++)
+        single |= single << 1 & w.inner; /* all bytes of the first character */
+    starts = w.letter & ~(w.letter << 1) & ~(blank << 1) & ~(single << 1);
+    starts |= other | number_starts(&w, p->known->digits) | white_starts(&w, white, newline & ~taken);
+    starts = contractions(starts, m->quote & other, text, w.n, true);
+    if (w.n && white >> (w.n - 1) & 1) { /* a run that goes on, perhaps to another newline */
+        uint64_t before = known & ~white;
+
+        starts &= before ? first_bits(65 - __builtin_clzll(before)) : 1;
+    }
+    return starts;
+}
