@@ -1,8 +1,12 @@
 /* tokenizer.h - text to token ids and back, as the model's own tokenizer does it.
  *
  * Today: HF tokenizer.json with byte-level BPE (GPT-2, Llama-3.x, Qwen2/2.5 and what lmvocab writes);
- * semantics of huggingface/tokenizers 0.23.  A struct tokenizer is read-only after loading and is
- * shared by threads; each thread has an encoder of its own (scratch and word cache).
+ * semantics of huggingface/tokenizers 0.23.  What is not supported in a file is an error that names it;
+ * "truncation" and "padding" are left aside, as transformers does.  Added tokens that are not special are
+ * part of every text's vocabulary; special:true ones are parsed only when asked for.  One difference: an
+ * added token decodes to its content, also where that is spelled in the byte alphabet (deepseek-coder's).
+ * A struct tokenizer is read-only after loading and is shared by threads; each thread has an encoder of its
+ * own (scratch and word cache).
  */
 #ifndef LIBCOMMON_TEXT_TOKENIZER_H
 #define LIBCOMMON_TEXT_TOKENIZER_H
@@ -57,7 +61,7 @@ struct tokenizer_ids {
 };
 
 /* Append the ids of one text of valid UTF-8 (checked: invalid bytes are an error that names the
- * offset).  Adds no BOS or EOS.  -1 on error. */
+ * offset).  Adds no BOS or EOS.  -1 on error, with out->n as it was. */
 int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
                      struct tokenizer_ids *out, struct err *err);
 

@@ -1,0 +1,80 @@
+/* bpe.h - byte-level BPE: a vocabulary and its merges, and one piece of text to ids.
+ *
+ * Tokens are strings of bytes.  A merge has a rank, its place in the list; of all neighbours in a piece the
+ * pair of the lowest rank merges, the leftmost first, until none is left.  A struct bpe is read-only once
+ * bpe_finish() is done; a struct bpe_scratch belongs to one thread.
+ */
+#ifndef LIBCOMMON_TEXT_BPE_H
+#define LIBCOMMON_TEXT_BPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+
+#define BPE_NONE UINT32_MAX
+#define BPE_MAX_ID ((1u << 21) - 2) /* ids and ranks are packed into 64 bits */
+#define BPE_MAX_MERGES ((1u << 22) - 1)
+
+/* Open addressing: 1 + the index of a token, 0 for none. */
+struct bpe_table {
+    uint32_t *slot;
+    unsigned bits;
+};
+
+struct bpe_token {
+    uint64_t at; /* in bytes */
+    uint32_t len, id;
+    bool plain; /* in no piece: its text has characters outside the byte alphabet, and stands for itself */
+};
+
+struct bpe {
+    char *bytes; /* of all tokens */
+    size_t bytes_n, bytes_cap;
+    struct bpe_token *token; /* as they were added */
+    size_t n, cap;
+    struct bpe_table made, plain;
+    uint32_t *index;      /* [n_ids] 1 + index of the token of an id, 0 for none */
+    uint32_t n_ids;       /* highest id + 1 */
+    uint32_t byte_id[256]; /* BPE_NONE where the vocabulary has no token of that byte */
+    uint64_t *pair;       /* open addressing: left id 21, right id 21, rank 22 bits; ~0 for none */
+    unsigned pair_bits;
+    uint32_t *merged; /* [n_merges] id */
+    size_t n_merges, merged_cap;
+    bool whole; /* a piece that is a token is that token, whatever the merges say (ignore_merges) */
+};
+
+void bpe_release(struct bpe *b);
+
+/* The bytes of a token as the vocabulary spells it (UTF-8), into out, which has room for n; *plain: it has
+ * characters outside the byte alphabet and stands for itself. */
+size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain);
+
+/* Add a token by its spelling.  -1: an id above BPE_MAX_ID. */
+int bpe_add(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err);
+/* All tokens are there.  -1: two have one id or one spelling. */
+int bpe_index(struct bpe *b, struct err *err);
+/* Add the next merge, by spelling.  -1: one of left, right and both together is no token. */
+int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
+/* All merges are there. */
+void bpe_finish(struct bpe *b);
+
+/* The id of a token by its spelling, or BPE_NONE. */
+uint32_t bpe_id(const struct bpe *b, const char *s, size_t n);
+/* The token of an id, or NULL. */
+const struct bpe_token *bpe_token(const struct bpe *b, uint32_t id);
+
+struct bpe_scratch {
+    uint32_t *id, *next, *prev;
+    uint64_t *heap; /* rank, position */
+    size_t id_cap, next_cap, prev_cap, heap_cap, heap_n;
+};
+
+void bpe_scratch_release(struct bpe_scratch *s);
+
+/* The ids of a piece of n >= 1 bytes, into out, which has room for n; how many, or 0 with the byte that has
+ * no token in *missing.  Time is n log n, for few bytes without a heap. */
+size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n, uint32_t *out, uint8_t *missing);
+
+#endif

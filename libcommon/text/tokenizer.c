@@ -1,0 +1,90 @@
+#include "libcommon/text/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "libcommon/base/io.h"
+#include "libcommon/base/mem.h"
+#include "libcommon/text/tokenizer_in.h"
+
+struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
+                                  struct err *err)
+{
+    struct tokenizer *t = xcalloc(1, sizeof *t);
+
+    arena_init(&t->arena);
+    if (tokenizer_load(t, json, n, config, config_n, name, err) < 0) {
+        tokenizer_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+struct tokenizer *tokenizer_open(const char *path, struct err *err)
+{
+    struct io_map json = { 0 }, config = { 0 };
+    struct tokenizer *t = NULL;
+    struct stat st, config_st;
+    size_t n = strlen(path) + 32;
+    char *name = xmalloc(n), *config_name = xmalloc(n);
+    bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode), has_config;
+
+    snprintf(name, n, dir ? "%s/tokenizer.json" : "%s", path);
+    snprintf(config_name, n, "%s/tokenizer_config.json", path);
+    has_config = dir && stat(config_name, &config_st) == 0;
+    if (io_map(&json, name, err) == 0 && (!has_config || io_map(&config, config_name, err) == 0))
+        t = tokenizer_parse(json.data, json.size, has_config ? config.data : NULL, config.size, name, err);
+    io_unmap(&json);
+    io_unmap(&config);
+    free(name);
+    free(config_name);
+    return t;
+}
+
+void tokenizer_free(struct tokenizer *t)
+{
+    if (!t)
+        return;
+    bpe_release(&t->bpe);
+    pretok_free(t->pretok);
+    free(t->added);
+    arena_release(&t->arena);
+    free(t);
+}
+
+const struct tokenizer_info *tokenizer_info(const struct tokenizer *t)
+{
+    return &t->info;
+}
+
+uint32_t tokenizer_id(const struct tokenizer *t, const char *s, size_t n)
+{
+    for (size_t i = 0; i < t->n_added; i++)
+        if (t->added[i].n == n && memcmp(t->added[i].content, s, n) == 0)
+            return t->added[i].id;
+    return bpe_id(&t->bpe, s, n);
+}
+
+const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n)
+{
+    const struct tokenizer_added *a = tokenizer_added_token(t, id);
+    const struct bpe_token *token = bpe_token(&t->bpe, id);
+
+    if (a) {
+        *n = a->n;
+        return a->content;
+    }
+    if (!token)
+        return NULL;
+    *n = token->len;
+    return t->bpe.bytes + token->at;
+}
+
+bool tokenizer_is_special(const struct tokenizer *t, uint32_t id)
+{
+    const struct tokenizer_added *a = tokenizer_added_token(t, id);
+
+    return a && a->special;
+}

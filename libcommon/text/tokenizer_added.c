@@ -1,0 +1,102 @@
+/* Added tokens: their sets, and finding them in text. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/mem.h"
+#include "libcommon/text/nfc.h"
+#include "libcommon/text/tokenizer_in.h"
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct tokenizer_pattern *x = a, *y = b;
+    int order = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
+
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+void tokenizer_make_sets(struct tokenizer *t)
+{
+    struct tokenizer_set *sets[] = { &t->raw, &t->normal };
+
+    for (int k = 0; k < 2; k++)
+        sets[k]->v = arena_calloc(&t->arena, t->n_added + 1, sizeof *sets[k]->v);
+    for (size_t i = 0; i < t->n_added; i++) {
+        const struct tokenizer_added *a = &t->added[i];
+        struct tokenizer_set *set = sets[a->normalized];
+        struct tokenizer_pattern *p = &set->v[set->n++];
+
+        *p = (struct tokenizer_pattern){ a->content, a->n, a };
+        if (a->normalized && t->nfc) {
+            char *normal = NULL;
+            size_t cap = 0;
+
+            p->n = nfc_normalise(a->content, a->n, &normal, &cap);
+            p->s = arena_strndup(&t->arena, normal, p->n);
+            free(normal);
+        }
+        set->first[(uint8_t)p->s[0]] = true;
+        set->plain |= !a->special;
+    }
+    for (int k = 0; k < 2; k++)
+        qsort(sets[k]->v, sets[k]->n, sizeof *sets[k]->v, by_bytes);
+}
+
+/* The first pattern of v[low, high), which agree in their first k bytes, whose byte k is at least c. */
+static size_t lower_bound(const struct tokenizer_set *set, size_t low, size_t high, size_t k, int c)
+{
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (set->v[mid].n <= k || (uint8_t)set->v[mid].s[k] < c)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* The longest pattern that stands at the beginning of text, or NULL. */
+static const struct tokenizer_pattern *longest(const struct tokenizer_set *set, const char *text, size_t n)
+{
+    const struct tokenizer_pattern *found = NULL;
+    size_t low = 0, high = set->n;
+
+    for (size_t k = 0; k < n && low < high; k++) {
+        int c = (uint8_t)text[k];
+
+        low = lower_bound(set, low, high, k, c);
+        high = lower_bound(set, low, high, k, c + 1);
+        if (low < high && set->v[low].n == k + 1)
+            found = &set->v[low];
+    }
+    return found;
+}
+
+const struct tokenizer_pattern *tokenizer_find(const struct tokenizer_set *set, const char *text, size_t n, size_t from,
+                                               size_t *at)
+{
+    for (size_t i = from; i < n; i++) {
+        const struct tokenizer_pattern *p = set->first[(uint8_t)text[i]] ? longest(set, text + i, n - i) : NULL;
+
+        if (p) {
+            *at = i;
+            return p;
+        }
+    }
+    return NULL;
+}
+
+const struct tokenizer_added *tokenizer_added_token(const struct tokenizer *t, uint32_t id)
+{
+    size_t low = 0, high = t->n_added;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (t->added[mid].id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < t->n_added && t->added[low].id == id ? &t->added[low] : NULL;
+}

@@ -1,0 +1,59 @@
+/* wordcache.h - pieces of text whose ids are known, so that a word that comes again costs a look-up.
+ *
+ * Two tables.  A piece of at most 15 bytes is its own key: the bytes and the length in 16 bytes, in entries
+ * of 32 that hold up to three ids.  Longer ones, to WORDCACHE_LONGEST, are compared with a copy.  Tables
+ * begin small, grow by doubling and end at a fixed size, where entries replace one another (short) or all are
+ * dropped (long): memory is bounded, by about 60 MB.  One thread's own.
+ */
+#ifndef LIBCOMMON_TEXT_WORDCACHE_H
+#define LIBCOMMON_TEXT_WORDCACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/arena.h"
+
+#define WORDCACHE_SHORT 15
+#define WORDCACHE_LONGEST 255
+
+struct wordcache_entry {
+    uint64_t low, high; /* the bytes, zero padded; the length in the last one; 0 for none */
+    uint32_t id[3];     /* or the place of the ids in `more` */
+    uint32_t n;         /* of ids */
+};
+
+struct wordcache_long {
+    uint64_t hash;
+    uint32_t at; /* in pool: the bytes, then at the next multiple of 4 the ids */
+    uint16_t len, n;
+};
+
+struct wordcache {
+    struct arena arena, long_arena; /* the tables */
+    struct wordcache_entry *entry;
+    int shift; /* an index is hash >> shift */
+    size_t used, replaced;
+    uint32_t *more;
+    size_t more_n, more_cap;
+    struct wordcache_long *big;
+    unsigned big_bits;
+    size_t big_used;
+    char *pool;
+    size_t pool_n, pool_cap;
+};
+
+void wordcache_init(struct wordcache *c);
+void wordcache_release(struct wordcache *c);
+
+static inline uint64_t wordcache_hash(uint64_t low, uint64_t high)
+{
+    return low * 0x9e3779b97f4a7c15 ^ high * 0xc2b2ae3d27d4eb4f;
+}
+
+/* Remember the ids of a short piece that is not there. */
+void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n);
+/* The ids of a piece of 16 to WORDCACHE_LONGEST bytes, borrowed until the next call, and their number; NULL. */
+const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n);
+void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n);
+
+#endif
