@@ -1,0 +1,126 @@
+# lmtokenize: ids as the reference gives them, every form in and out, what is added, what is refused.
+. "$SRC/tests/lib.sh"
+tok=$SRC/tests/golden/tok
+t=$tok/gpt2.json
+mkdir model
+cp "$t" model/tokenizer.json
+printf '{"bos_token":"<s>","eos_token":{"content":"<|eod|>"},"add_eos_token":true}' >model/tokenizer_config.json
+txt() { printf "$1" | lmtokenize --from txt --to ids -t model ${2:+$2} ${3:+$3} ${4:+$4}; }
+
+# the reference's ids of the texts of tests/golden/make_tok.py, by every instruction set
+for which in gpt2 llama3 qwen2; do
+    for special in none parse; do
+        sed 's/.*"'$special'":\[\([^]]*\)\].*/\1/; s/,/ /g' $tok/$which.jsonl >want
+        for cpu in portable avx2 avx512; do
+            ok "$which, --special $special, $cpu" sh -c "LMPIPE_CPU=$cpu lmtokenize -t $tok/$which.json --special $special --to ids $tok/$which.jsonl | cmp - want"
+        done
+    done
+done
+
+# text to ids and back
+is 'txt' 0 '261 264 265\n\n64\n' '' txt 'hello world\n\na'
+is 'a line that ends in CR LF' 0 '64\n64\n' '' txt 'a\r\na\n'
+is 'a directory' 0 '261\n' '' txt 'hello\n' --special none
+is 'a key' 0 '64\n' '' sh -c "echo '{\"text\":\"b\",\"body\":\"\\u0061\"}' | lmtokenize -t $t -k body --to ids"
+is 'compressed' 0 '64\n' '' sh -c "echo a | gzip | lmtokenize -t $t --from txt --to ids"
+cat >escapes.jsonl <<'X'
+{"text":"a\n\u0062 \u00e9"}
+X
+is 'JSON escapes' 0 '64 198 65 220 275\n' '' lmtokenize -t $t --to ids escapes.jsonl
+back='{"text":"a\\n \\"b\\" é"}\n{"text":""}\n'
+is '-d' 0 "$back" '' sh -c "printf '$back' | sed 's/\\\\/\\\\/g' >b.jsonl; lmtokenize -t model --eod b.jsonl | lmtokenize -d -t model"
+is '-d --to txt' 0 'hello\n\nworld\n' '' sh -c "printf 'hello\n\nworld\n' | lmtokenize -t model --from txt --eod | lmtokenize -d -t model --to txt"
+is '-d of ids' 0 '{"text":"hello"}\n{"text":""}\n' '' sh -c "printf '261\n\n' | lmtokenize -d --from ids -t $t"
+is '-d leaves special tokens out' 0 '{"text":"a"}\n' '' sh -c "echo '283 64 282' | lmtokenize -d --from ids -t $t"
+is '-d --special parse' 0 '{"text":"<s>a<|eod|>"}\n' '' sh -c "echo '283 64 282' | lmtokenize -d --from ids -t $t --special parse"
+is '-d --special error' 1 '' "lmtokenize: standard input:1: token 1: special token '<|eod|>'\n" sh -c "echo '64 282' | lmtokenize -d --from ids -t $t --special error"
+is '-d of half a character' 1 '{"text":"a"}\n' 'lmtokenize: standard input:2: byte 1 of the text: invalid UTF-8: 0xc3\n' \
+    sh -c "printf '64\n64 127\n64\n' | lmtokenize -d --from ids -t $t"
+is '-d --on-error=replace' 0 '{"text":"a\357\277\275b"}\n' '' sh -c "echo '64 127 65' | lmtokenize -d --from ids -t $t --on-error=replace"
+is '-d --on-error=skip' 0 '{"text":"a"}\n' '~-: document 1: byte 0 of the text: invalid UTF-8: 0xc3: skipped' \
+    sh -c "printf '64\n127\n' | lmtokenize --from ids -t $t | lmtokenize -d -t $t --on-error=skip"
+is '-d of an id that is none' 1 '' 'lmtokenize: standard input:1: byte 0: id 999 is not below 293\n' sh -c "echo 999 | lmtokenize -d --from ids -t $t"
+is '-d with another tokenizer' 1 '' '~made with another tokenizer than other.json' sh -c \
+    "sed 's/\"Ġworld\":[0-9]*,//; s/,\"Ġwor ld\"//' $t >other.json; echo a | lmtokenize --from txt -t $t | lmtokenize -d -t other.json"
+is '-d of what is no stream' 1 '' '~' sh -c "echo x | lmtokenize -d -t $t"
+# a stripped token does not come back with its spaces
+for which in gpt2 llama3; do
+    grep -v '<l*r*>' $tok/$which.jsonl | lmcat >x
+    for special in none parse; do
+        ok "$which: decode(encode(x)), --special $special" sh -c \
+            "lmtokenize -t $tok/$which.json --special $special x | lmtokenize -d -t $tok/$which.json --special parse | cmp - x"
+    done
+done
+
+# what is added, and what an empty document becomes
+is 'nothing' 0 '64\n' '' txt 'a\n'
+is '--bos' 0 '283 64\n283\n' '' txt 'a\n\n' --bos
+is '--eos' 0 '64 282\n' '' txt 'a\n' --eos
+is '--bos --eos --eod' 0 '283 64 282 282\n' '' txt 'a\n' --bos --eos --eod
+is '--eod=TOKEN' 0 '64 283\n' '' txt 'a\n' '--eod=<s>'
+is '--eod=ID' 0 '64 7\n' '' txt 'a\n' --eod=7
+is 'an empty document' 0 '64 282\n\n' '' txt 'a\n\n' --eod
+is '--empty drop' 0 '64 282\n' '' txt 'a\n\n' --eod --empty drop
+is '--empty drop --bos' 0 '283 64\n' '' txt 'a\n\n' --bos --empty drop
+is '--empty eod' 0 '64 282\n282\n' '' txt 'a\n\n' --eod --empty eod
+ok 'a document without a sequence in the index' sh -c "printf 'a\n\n' | lmtokenize -t model --from txt --eod | lmshard -q -o i && [ \$(od -An -td8 -j18 -N8 i.idx) = 1 ] && [ \$(od -An -td8 -j26 -N8 i.idx) = 3 ]"
+
+# special strings
+is '--special none' 0 '27 91 78\n' '' sh -c "lmtokenize -t model --from txt --to ids <<'X' | cut -d' ' -f1,2,4
+<|eod|>
+X"
+is '--special error' 1 '64\n' "lmtokenize: standard input:2: special token '<|eod|>' in the text\n" txt 'a\n<|eod|>\nb\n' --special error
+is '--special error, JSONL' 1 '*' "~lmtokenize: standard input:1: special token '<s>' in the text" sh -c "echo '{\"text\":\"x<s>\"}' | lmtokenize -t $t --special error"
+
+# ids without a tokenizer
+is '--from ids' 0 '1 2\n\n3\n' '' sh -c "printf '1  2\t\n\n3\n' | lmtokenize --from ids --vocab-size 4 --to ids"
+is '--from ids, with --eod' 0 '1 0\n' '' sh -c "printf '1\n\n' | lmtokenize --from ids --vocab-size 4 --eod=0 --empty drop --to ids"
+is 'an id too high' 1 '1\n' 'lmtokenize: standard input:2: byte 2: id 4 is not below 4\n' sh -c "printf '1\n2 4\n' | lmtokenize --from ids --vocab-size 4 --to ids"
+is 'an id much too high' 1 '*' '~id 99999999999999999999999 is not below 4' sh -c "echo 99999999999999999999999 | lmtokenize --from ids --vocab-size 4"
+is 'a word for an id' 1 '' "lmtokenize: standard input:1: byte 2: 'x1' is not an id\n" sh -c "echo '1 x1' | lmtokenize --from ids --vocab-size 4 --to ids"
+is 'a negative id' 1 '' "~'-1' is not an id" sh -c "echo -- -1 | sed 's/-- //' | lmtokenize --from ids --vocab-size 4 --to ids"
+
+# bad documents
+printf '{"text":"a"}\n{"text":1}\n{"text":"b"}\n[]\n{"text":"\377"}\n' >bad.jsonl
+is 'a bad line' 1 '64\n' "lmtokenize: bad.jsonl:2: not a string: the value of key 'text'\n" lmtokenize -t $t --to ids bad.jsonl
+is '--on-error=skip' 0 '64\n65\n' '~lmtokenize: 3 bad documents skipped, 2 written' lmtokenize -t $t --to ids --on-error=skip bad.jsonl
+is '--on-error=replace' 0 '171 123 121\n' '' sh -c "printf '\377' | lmtokenize -t $t --from txt --to ids --on-error=replace"
+is 'invalid UTF-8' 1 '' 'lmtokenize: standard input:1: byte 1: invalid UTF-8: 0xff\n' sh -c "printf 'a\377' | lmtokenize -t $t --from txt --to ids"
+ok 'the stream tells the next program' sh -c "lmtokenize -t $t bad.jsonl 2>/dev/null | lmshard -o s 2>err; [ \$? = 1 ] && grep -q 'producer failed: bad.jsonl:2: not a string' err && [ ! -e s.idx ]"
+is 'a full disk' 1 '' '~No space left' sh -c "lmtokenize -t $t $tok/gpt2.jsonl >/dev/full"
+is '-o after an error leaves nothing' 1 '' '*' sh -c "lmtokenize -t $t -o no.tks bad.jsonl; rc=\$?; ls -A | grep 'no.tks'; exit \$rc"
+
+# the same bytes, however it is run
+awk 'BEGIN { for (i = 0; i < 60000; i++) printf "{\"text\":\"the hello %d world\\n\\n'"it's"' é %s\"}\n", i * 7919, i % 97 ? "x" : "" }' >big.jsonl
+lmtokenize -j1 -t model --eod -o want.tks big.jsonl
+for j in 2 3 8; do ok "-j$j" sh -c "lmtokenize -j$j -t model --eod big.jsonl | cmp - want.tks"; done
+ok 'from a pipe' sh -c "cat big.jsonl | lmtokenize -t model --eod | cmp - want.tks"
+for cpu in portable avx2; do ok "$cpu" sh -c "LMPIPE_CPU=$cpu lmtokenize -t model --eod big.jsonl | cmp - want.tks"; done
+ok 'the header names the tokenizer and the options' grep -qaF '"options":{"bos":false,"empty":"boundary","eod":282,"eos":false,"from":"jsonl","key":"text","on-error":"fail","special":"none"}}' want.tks
+ok 'a word of a million letters takes little time' sh -c "head -c 1000000 /dev/zero | tr '\0' a | timeout 60 lmtokenize -t $t --from txt --to ids | tr ' ' '\n' | sort | uniq -c | grep -q '250000 274'"
+
+# tokenizers that are not supported, or none
+json() { sed "$1" $t >x.json && echo a | lmtokenize -t x.json --from txt --to ids; }
+is 'another model' 1 '' 'lmtokenize: x.json: model: type: "WordPiece" is not supported\n' json 's/"type":"BPE"/"type":"WordPiece"/'
+is 'dropout' 1 '' 'lmtokenize: x.json: model: dropout: 0.1 is not supported\n' json 's/"dropout":null/"dropout":0.1/'
+is 'a normalizer' 1 '' "lmtokenize: x.json: normalizer: type 'NFKC' is not supported\n" json 's/"normalizer":null/"normalizer":{"type":"NFKC"}/'
+is 'a pre-tokenizer' 1 '' "lmtokenize: x.json: pre_tokenizer: type 'Digits' is not supported\n" json 's/{"type":"Split"/{"type":"Digits"/'
+is 'a prefix space' 1 '' '~ByteLevel with add_prefix_space is not supported' json 's/"add_prefix_space":false/"add_prefix_space":true/'
+is 'a decoder' 1 '' "lmtokenize: x.json: decoder: type 'WordPiece' is not supported\n" json 's/"decoder":{"type":"ByteLevel"/"decoder":{"type":"WordPiece"/'
+is 'a post-processor' 1 '' "lmtokenize: x.json: post_processor: type 'BertProcessing' is not supported\n" json 's/"post_processor":{"type":"TemplateProcessing"/"post_processor":{"type":"BertProcessing"/'
+is 'a merge without its token' 1 '' "lmtokenize: x.json: model: merge 0: 'hx' is not in the vocabulary\n" json 's/"h e"/"h x"/'
+is 'a byte without a token' 1 '' 'lmtokenize: standard input:1: the vocabulary has no token for the byte 0x61\n' json 's/"a":64,"b"/"b"/; s/,"a a","aa aa"//; s/,"aa a"//'
+is 'a damaged file' 1 '' '~lmtokenize: x.json: byte 4000: ' sh -c "head -c 4000 $t >x.json; lmtokenize -t x.json"
+is 'no file' 1 '' '~absent' lmtokenize -t absent
+is 'no -t' 2 '' '~-t DIR is needed' lmtokenize
+is 'both -t and --vocab-size' 2 '' '~in the place of -t' lmtokenize -t $t --vocab-size 9 --from ids
+is '--eod without a token' 2 '' '~there is no eos_token' lmtokenize -t $t --eod
+is '--eod of a token that is none' 2 '' "~--eod: '<x>' is not in the vocabulary" lmtokenize -t $t --eod='<x>'
+is '--eod of an id that is none' 2 '' "~--eod: '293' is not in the vocabulary" lmtokenize -t $t --eod=293
+is '--bos of a tokenizer that has none' 2 '' '~puts nothing in front' sh -c "lmtokenize --from ids --vocab-size 4 --bos"
+is '--empty eod without --eod' 2 '' '~--empty eod needs --eod' lmtokenize -t $t --empty eod
+is '-d to a stream' 2 '' '~-d reads a stream or ids' lmtokenize -t $t -d --to stream
+is 'text out without -d' 2 '' '~with -d' lmtokenize -t $t --to txt
+is '--bos with -d' 2 '' '~do not go with -d' lmtokenize -t $t -d --bos
+is 'the input as output' 2 '' '~is both input and output' lmtokenize -t $t -o bad.jsonl bad.jsonl
+plan
