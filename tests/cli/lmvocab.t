@@ -1,0 +1,86 @@
+# lmvocab: reference vocabularies byte for byte, the same at any -j, every input, what it refuses.
+. "$SRC/tests/lib.sh"
+
+printf 'low low lower\n' >low.txt
+lmvocab -q -n 300 -o low.json low.txt
+ok 'merges by hand' sh -c "tr -d ' \n' <low.json | grep -qF '\"merges\":[[\"l\",\"o\"],[\"lo\",\"w\"],[\"Ġ\",\"low\"],[\"e\",\"r\"],[\"Ġlow\",\"er\"]]'"
+ok 'ids: bytes by their characters, then merges' sh -c "tr -d ' \n' <low.json | grep -qF '\"vocab\":{\"!\":0,' &&
+    tr -d ' \n' <low.json | grep -qF '\"Ń\":255,\"lo\":256,\"low\":257,\"Ġlow\":258,\"er\":259,\"Ġlower\":260}'"
+is 'pairs may run out' 0 '' 'lmvocab: 261 tokens of 300: no other pair is seen 1 times\n' lmvocab -n 300 -o x.json low.txt
+is 'min-frequency' 0 '' 'lmvocab: 259 tokens of 300: no other pair is seen 2 times\n' lmvocab -n 300 --min-frequency 2 -o x.json low.txt
+is '-q says nothing' 0 '' '' lmvocab -q -n 300 -o x.json low.txt
+ok 'to standard output' sh -c 'lmvocab -q -n 300 low.txt | cmp - low.json'
+ok 'from standard input' sh -c 'lmvocab -q -n 300 <low.txt | cmp - low.json'
+lmvocab -n 256 -o bytes.json low.txt
+ok '-n 256 is bytes' sh -c "tr -d ' \n' <bytes.json | grep -qF '\"Ń\":255},\"merges\":[]}' && grep -qF '\"added_tokens\": []' bytes.json"
+is 'nothing to learn from' 0 '' '~256 tokens of 300' sh -c 'lmvocab -n 300 -o x.json </dev/null && cmp x.json bytes.json'
+
+printf '{"text":"low low"}\n{"text":" lower\\n"}\n' >low.jsonl
+printf '{"body":"low"}\n' >body.jsonl
+lmvocab -q -n 300 -o jsonl.json low.jsonl
+ok 'JSONL' sh -c "tr -d ' \n' <jsonl.json | grep -qF '[\"Ġlow\",\"er\"]'"
+is 'JSONL by another key' 0 '' '' sh -c 'lmvocab -q -n 300 -k body -o x.json body.jsonl && grep -q "\"low\": 257" x.json'
+is '--from txt' 0 '' '' sh -c 'lmvocab -q -n 300 --from txt -o x.json body.jsonl && grep -q body x.json'
+is '--from jsonl' 1 '' '~low.txt:1' lmvocab -n 300 --from jsonl -o y.json low.txt
+# a b: CR LF stays, so that CR is before a newline
+printf 'a\r\nb\r\n' >crlf.txt
+ok 'CR LF is kept' sh -c 'lmvocab -q -n 300 --pattern cl100k_base crlf.txt | tr -d " \n" | grep -qF "\"merges\":[[\"č\",\"Ċ\"]]"'
+gzip -c low.txt >low.gz
+ok 'compressed' sh -c 'lmvocab -q -n 300 low.gz | cmp - low.json'
+
+lmvocab -q -n 300 --special '<a>' --special '"b"' -o special.json low.txt
+ok 'special tokens come first' sh -c "tr -d ' \n' <special.json | grep -qF '\"vocab\":{\"<a>\":0,\"\\\"b\\\"\":1,\"!\":2,' &&
+    tr -d ' \n' <special.json | grep -qF '{\"id\":1,\"content\":\"\\\"b\\\"\",\"single_word\":false,'"
+ok 'a regular expression' sh -c "lmvocab -q -n 300 --pattern '.' -o x.json low.txt && grep -qF '\"Regex\": \".\"' x.json &&
+    grep -qF '\"merges\": []' x.json"
+lmvocab -q -n 300 --pattern gpt2 -o name.json low.txt
+ok 'a pattern by its string' lmvocab -q -n 300 -o string.json low.txt \
+    --pattern "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+ok 'is the pattern' cmp name.json string.json
+i=0
+while [ $i -lt 3000 ]; do
+    echo "line $i of $((i * 7919 % 1000)) lines, all of them different: $((i * i))"
+    i=$((i + 1))
+done >many.txt
+lmvocab -q -n 600 -j 1 -o j1.json many.txt
+for j in 2 3 8; do
+    ok "the same at -j $j" sh -c "lmvocab -q -n 600 -j $j many.txt low.txt >a; lmvocab -q -n 600 -j 1 low.txt many.txt >b; cmp a b"
+done
+
+printf 'good\nb\377d\ngood\n' >bad.txt
+is 'invalid UTF-8' 1 '' '~lmvocab: bad.txt:2: byte 1: invalid UTF-8: 0xff' lmvocab -n 300 -o y.json bad.txt
+ok 'leaves no file' sh -c '! ls -A | grep -E "^y.json|tmp"'
+is '--on-error=skip' 0 '' 'lmvocab: bad.txt:2: byte 1: invalid UTF-8: 0xff: skipped\nlmvocab: 1 bad documents skipped\n' \
+    lmvocab -n 259 --on-error=skip -o x.json bad.txt
+is '--on-error=replace' 0 '' '' sh -c 'lmvocab -q -n 300 --on-error=replace -o x.json bad.txt && grep -q "\"ï¿½\"" x.json'
+is 'a missing file' 1 '' '~nowhere.txt: No such file' lmvocab -n 300 -o y.json nowhere.txt
+is 'a full disk' 1 '' '~No space left' sh -c 'lmvocab -q -n 300 low.txt >/dev/full'
+is 'a pattern that takes too long' 1 '' '~low.txt: the pattern at byte 0 of the text takes more' sh -c \
+    'head -c 100000 /dev/zero | tr "\\0" a >>low.txt; lmvocab -n 300 --pattern "(?:a|a)*b" -o y.json low.txt'
+is 'no size' 2 '' '~-n SIZE is needed' lmvocab low.txt
+is 'a size too small' 2 '' '~-n 256 is less than the 256 bytes and 1 special tokens' lmvocab -n 256 --special x low.txt
+is 'a special token twice' 2 '' "~'x' is given twice" lmvocab -n 300 --special x --special x low.txt
+is 'an empty special token' 2 '' '~an empty string' lmvocab -n 300 --special '' low.txt
+is 'a pattern that is none' 2 '' '~--pattern: pattern: byte 2: ( without its )' lmvocab -n 300 --pattern '(a' low.txt
+is 'the input as output' 2 '' '~is both input and output' lmvocab -n 300 -o low.txt low.txt
+
+golden=$shared/golden/vocab
+if [ -d "$golden" ]; then
+    gpt2=gpt2 cl100k=cl100k_base eot='<|endoftext|>' corpora=$shared/data/corpora
+    train() {
+        what=$1 corpus=$2
+        shift 2
+        for j in 1 2; do
+            ok "$what, -j $j" sh -c 'lmvocab -q "$@" | cmp - "$0"' "$golden/$what.tokenizer.json" -j $j "$@" "$corpora/$corpus"
+        done
+    }
+    train bpe_botchan_2000_limit8 botchan.txt -n 2000 --pattern $cl100k --special "$eot" --min-frequency 2 --max-token-length 8
+    train bpe_botchan_3000_cl100k botchan.txt -n 3000 --pattern $cl100k --special "$eot" --special '<|im_start|>' \
+        --special '<|im_end|>' --min-frequency 1 --max-token-length 16
+    train bpe_shakespeare_1000_gpt2 tinyshakespeare.txt -n 1000 --special "$eot" --min-frequency 2
+    train bpe_shakespeare_stop_minfreq30 tinyshakespeare.txt -n 20000 --pattern $gpt2 --special "$eot" --min-frequency 30
+    train bpe_wikitext_8000_gpt2 wikitext-2/test.txt -n 8000 --pattern $gpt2 --min-frequency 2
+else
+    skip 'reference vocabularies' '../shared is absent'
+fi
+plan
