@@ -15,7 +15,8 @@ int64_t infer_positions(const struct model *m)
 static int check_size(const struct model *m, const struct infer_options *o, struct err *err)
 {
     const struct config *c = &m->config;
-    double bytes = 8.0 * (double)c->layers * (double)o->slots * (double)o->capacity * (double)(c->kv_heads * c->head_dim);
+    double width = (double)(c->kv_heads * c->head_dim);
+    double bytes = 8.0 * (double)c->layers * (double)o->slots * (double)o->capacity * width;
 
     if (o->capacity > infer_positions(m) && infer_positions(m) < INT32_MAX)
         return err_set(err, "a sequence of %lld tokens: the model's learned positions end at %lld "

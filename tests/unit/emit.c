@@ -53,8 +53,8 @@ static void check(size_t i, size_t first, size_t step)
         at += piece;
     }
     emit_end(&e);
-    OKF(whole && e.n_out == want && memcmp(e.out ? e.out : "", rows[i].out, want) == 0, "row %zu, cut at %zu, then by %zu: %.*s", i, first,
-        step, (int)e.n_out, e.out);
+    OKF(whole && e.n_out == want && memcmp(e.out ? e.out : "", rows[i].out, want) == 0,
+        "row %zu, cut at %zu, then by %zu: %.*s", i, first, step, (int)e.n_out, e.out);
     emit_release(&e);
 }
 

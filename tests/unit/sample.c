@@ -133,8 +133,11 @@ static void test_filters(void)
             for (int n = 0; n < DRAWS; n++)
                 count[sample_next(&s, x, zeros, n, 3)]++;
             sample_release(&s);
-            for (int i = 0; i < vocab; i++) /* 5 standard deviations and a half */
-                bad += p[i] > 0 ? fabs(count[i] - DRAWS * p[i]) > 5.5 * sqrt(DRAWS * p[i] * (1 - p[i])) + 1 : count[i] > 0;
+            for (int i = 0; i < vocab; i++) {
+                double deviation = sqrt(DRAWS * p[i] * (1 - p[i]));
+
+                bad += p[i] > 0 ? fabs(count[i] - DRAWS * p[i]) > 5.5 * deviation + 1 : count[i] > 0;
+            }
             OKF(bad == 0, "row %zu, %d tokens: %d are off", r, vocab, bad);
         }
 }
