@@ -110,6 +110,11 @@ uint8_t *stream_header_pack(const struct stream_header *h, size_t *n, struct err
     return p;
 }
 
+bool stream_is(const void *data, size_t n)
+{
+    return n >= 4 && memcmp(data, STREAM_MAGIC, 4) == 0;
+}
+
 size_t stream_header_len(const struct stream_wire_header *w, struct err *err)
 {
     if (memcmp(w->magic, STREAM_MAGIC, sizeof w->magic) != 0) {

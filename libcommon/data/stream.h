@@ -72,6 +72,9 @@ struct stream_totals {
 
 struct stream_reader;
 
+/* Do the bytes begin like a token stream, perhaps a damaged one? */
+bool stream_is(const void *data, size_t n);
+
 /* path "-" is standard input.  NULL on error.  force: let other fingerprints follow (cat). */
 struct stream_reader *stream_open(const char *path, bool force, struct err *err);
 struct stream_reader *stream_open_memory(const void *data, size_t n, const char *name, bool force, struct err *err);
