@@ -94,7 +94,7 @@ static struct stream_header make_header(const struct stream_header *in)
 {
     static const char *const methods[] = { "bestfit", "concat" }, *const overlongs[] = { "split", "truncate", "drop" };
     struct stream_header h = *in;
-    char pg[400], how[64];
+    char pg[400], how[128];
 
     h.kind = STREAM_ROWS;
     h.row_len = (uint32_t)length;
@@ -103,14 +103,13 @@ static struct stream_header make_header(const struct stream_header *in)
         h.pad = h.eod == STREAM_NONE ? 0 : h.eod;
     h.text = in->text && *in->text ? xstrdup(in->text) : NULL;
     if (method == PACK_BESTFIT)
-        snprintf(how, sizeof how, "\"overlong\":\"%s\"", overlongs[overlong]);
+        snprintf(how, sizeof how, "\"length\":%" PRId64 ",\"method\":\"%s\",\"overlong\":\"%s\"", length, methods[method],
+                 overlongs[overlong]);
     else
-        snprintf(how, sizeof how, "\"isolate\":%s", isolate ? "true" : "false");
-    snprintf(pg, sizeof pg,
-             "{\"tool\":\"lmpack\",\"version\":\"" LMPIPE_VERSION
-             "\",\"options\":{\"drop-last\":%s,%s\"length\":%" PRId64 ",\"method\":\"%s\"%s%s}}",
-             drop_last ? "true" : "false", method == PACK_CONCAT ? how : "", length, methods[method],
-             method == PACK_CONCAT ? "" : ",", method == PACK_CONCAT ? "" : how);
+        snprintf(how, sizeof how, "\"isolate\":%s,\"length\":%" PRId64 ",\"method\":\"%s\"", isolate ? "true" : "false", length,
+                 methods[method]);
+    snprintf(pg, sizeof pg, "{\"tool\":\"lmpack\",\"version\":\"" LMPIPE_VERSION "\",\"options\":{\"drop-last\":%s,%s}}",
+             drop_last ? "true" : "false", how);
     stream_add_pg(&h, pg);
     return h;
 }

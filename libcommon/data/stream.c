@@ -1,6 +1,7 @@
 /* What reader and writer share: the header, and the range check of tokens. */
 #include "libcommon/data/stream.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,14 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/stream_wire.h"
+#include "libcommon/format/json.h"
 
 void stream_add_pg(struct stream_header *h, const char *json)
 {
+    struct json j;
+
+    json_init(&j, json, strlen(json));
+    assert(json_skip(&j) == 0 && json_next(&j) == JSON_END);
     stream_add_text(h, "PG", json);
 }
 

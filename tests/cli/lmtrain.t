@@ -96,7 +96,7 @@ is 'a value out of range' 2 '' '~micro_batch_size' lmtrain run.conf data=rows.tk
 is 'no multiple' 2 '' '~global_batch_size 4 is no multiple of micro_batch_size 3' lmtrain run.conf data=rows.tks micro_batch_size=3
 is 'documents' 1 '' '~lmpack' lmtrain -q run.conf data=docs.tks
 is 'another length' 1 '' '~seq_length' lmtrain -q run.conf data=rows.tks seq_length=8
-is 'no data' 1 '' '~none.idx' lmtrain -q run.conf data=none seq_length=8
+is 'no data' 1 '' '~none: neither a file nor a prefix' lmtrain -q run.conf data=none seq_length=8
 is 'more positions than learned ones' 1 '' '~16 positions' lmtrain -q run.conf model=gpt2.json data=bin split=1,0,0 seq_length=17
 is 'a token outside the vocabulary' 1 '' '~is not within' sh -c 'sed "s/32/30/" llama.json >small.json; lmtrain -q run.conf model=small.json data=rows.tks'
 is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtrain -q run.conf model=cut.json data=rows.tks'

@@ -6,8 +6,8 @@ out=${1:?usage: demo.sh DIR}
 : "${B:?}"
 PATH=$B/bin:$PATH
 say() { printf '\n== %s\n' "$*"; }
-mkdir -p "$out/model"
-rm -rf "$out/run"
+rm -rf "$out"
+mkdir -p "$out/model" "$out/run"
 
 say "text: the sources and manual pages of this tree"
 find tools libcommon train man -name '*.[ch157]' | LC_ALL=C sort >"$out/files"
@@ -37,25 +37,25 @@ data = $out/train.tks
 valid = $out/valid.tks
 out = $out/run
 micro_batch_size = 16
-train_iters = 300
+train_iters = 200
 lr = 3e-3
 min_lr = 3e-4
 lr_decay_style = cosine
 lr_warmup_iters = 20
 adam_beta2 = 0.99
 weight_decay = 0.1
-eval_interval = 100
+eval_interval = 200
 full_validation = 1
 EOF
 lmtrain -q "$out/run.conf" train_iters=1 lr_warmup_iters=0 lr=1e-9 min_lr=0 out="$out/run/start"
 lmtrain "$out/run.conf" 2>&1 | awk 'NR % 25 == 0 || /valid/'
-for model in start/step_1 step_300; do
+for model in start/step_1 step_200; do
     printf '%s: ' "$model"
     lmeval ppl -q -m "$out/run/$model" "$out/valid.jsonl"
 done
 
 say "lmgen"
-lmgen -q -m "$out/run/step_300" -n 120 --temp 0.7 --seed 1 'static int '
+lmgen -q -m "$out/run/step_200" -n 120 --temp 0.7 --seed 1 'static int '
 
 printf '\n\nEverything is in %s: *.jsonl text, *.tks token streams, *.bin and *.idx for Megatron-LM,\n' "$out"
-printf 'run/step_300 the model (an HF directory), run/metrics.tsv its log.\n'
+printf 'run/step_200 the model (an HF directory), run/metrics.tsv its log.\n'
