@@ -1,0 +1,181 @@
+/* pretok: pieces by hand, the scanners against the regular expressions, windows against single pieces, SIMD
+ * against its twin. */
+#include <string.h>
+
+#include "libcommon/base/cpu.h"
+#include "libcommon/base/rng.h"
+#include "libcommon/base/utf8.h"
+#include "libcommon/text/pretok_in.h"
+#include "tests/tap.h"
+
+enum { TEXT = 400, MODELS = 3 };
+
+static const char *const names[MODELS] = { "gpt2", "llama3", "qwen2" };
+static struct pretok *known[MODELS], *regex[MODELS];
+
+/* Pieces between bars; one set a pattern. */
+static const struct {
+    const char *text, *want[MODELS];
+} rows[] = {
+    { "", { "", "", "" } },
+    { "Hello  world", { "Hello| | world", "Hello| | world", "Hello| | world" } },
+    { "don't DON'T", { "don|'t| DON|'|T", "don|'t| DON|'T", "don|'t| DON|'T" } },
+    { "we're 've 'll", { "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll" } },
+    { "x'\u017f", { "x|'|\u017f", "x|'\u017f", "x|'\u017f" } },
+    { "a1234567b", { "a|1234567|b", "a|123|456|7|b", "a|1|2|3|4|5|6|7|b" } },
+    { " 12", { " 12", " |12", " |1|2" } },
+    { "(foo) [bar]", { "(|foo|)| [|bar|]", "(foo|)| [|bar|]", "(foo|)| [|bar|]" } },
+    { "\tx", { "\t|x", "\tx", "\tx" } },
+    { "!!\n\n x", { "!!|\n\n| x", "!!\n\n| x", "!!\n\n| x" } },
+    { "a \n \n  b", { "a| \n \n | b", "a| \n \n| | b", "a| \n \n| | b" } },
+    { "a \n ", { "a| \n ", "a| \n| ", "a| \n| " } },
+    { "a\u3000\u3000b", { "a|\u3000|\u3000|b", "a|\u3000|\u3000b", "a|\u3000|\u3000b" } },
+    { "e\u0301a", { "e|\u0301|a", "e|\u0301a", "e|\u0301a" } },
+    { "\u4f60\u597d\u3002", { "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002" } },
+    { "\u0661\u0662\u0663\u0664", { "\u0661\u0662\u0663\u0664", "\u0661\u0662\u0663|\u0664", "\u0661|\u0662|\u0663|\u0664" } },
+};
+
+static void test_rows(void)
+{
+    struct err err;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int k = 0; k < MODELS; k++) {
+            char got[256] = "";
+            size_t n = strlen(rows[i].text), used = 0, next;
+
+            for (size_t at = 0; at < n; at = next) {
+                next = pretok_next(known[k], rows[i].text, n, at, &err);
+                if (used)
+                    got[used++] = '|';
+                memcpy(got + used, rows[i].text + at, next - at);
+                used += next - at;
+            }
+            got[used] = 0;
+            OKF(strcmp(got, rows[i].want[k]) == 0, "%s: %s", names[k], got);
+        }
+}
+
+/* Text of kinds that make patterns work: few characters again and again, or of all kinds. */
+static size_t make_text(uint64_t round, char *text)
+{
+    static const char few[][5] = { "a", "B", "'", "s", "'re", "'LL", "1", " ", "  ", "\n", "\r\n", "\t", "!", ".", "\u017f",
+                                   "\u0301", "\u3000", "\u00a0", "\u4e2d", "\u0663", "\U0001f600", "\u2028", "\xc2\x85" };
+    uint64_t kinds = 2 + rng_u64(1, round, 0) % 12, want = rng_u64(1, round, 1) % (TEXT - 8);
+    size_t n = 0;
+
+    for (uint64_t i = 2; n < want; i++) {
+        uint64_t r = rng_u64(1, round, i);
+        uint32_t cp = (uint32_t)(r >> 20) % 0x11000;
+
+        if (round % 4 || r % 3) {
+            const char *s = few[rng_u64(2, round, r % kinds) % (sizeof few / sizeof *few)];
+
+            memcpy(text + n, s, strlen(s));
+            n += strlen(s);
+        } else {
+            n += (size_t)utf8_encode(cp >= 0xd800 && cp < 0xe000 ? 0x4e00 : cp, text + n);
+        }
+    }
+    return n;
+}
+
+static void test_random(void)
+{
+    for (int k = 0; k < MODELS; k++) {
+        int single = 1, many = 1;
+        long pieces = 0;
+
+        for (uint64_t round = 0; round < 6000; round++) {
+            char text[TEXT + 16];
+            size_t n = make_text(round, text), end[PRETOK_WINDOW + 8], next, count;
+            struct err err;
+
+            for (size_t at = 0; at < n; at = next, pieces++) {
+                next = pretok_next(known[k], text, n, at, &err);
+                single &= next == pretok_next(regex[k], text, n, at, &err);
+            }
+            for (size_t at = 0; at < n; at = next) {
+                count = pretok_ends(known[k], text, n, at, end, PRETOK_WINDOW + round % 8, &err);
+                many &= count > 0 && count <= PRETOK_WINDOW + round % 8;
+                next = at;
+                for (size_t i = 0; i < count; i++) {
+                    many &= end[i] == pretok_next(known[k], text, n, next, &err);
+                    next = end[i];
+                }
+            }
+        }
+        OKF(single, "%s", names[k]);
+        OKF(many, "%s", names[k]);
+        OK(pieces > 100000);
+    }
+}
+
+static bool same(const struct pretok_masks *a, const struct pretok_masks *b)
+{
+    return a->letter == b->letter && a->number == b->number && a->white == b->white && a->space == b->space &&
+           a->newline == b->newline && a->quote == b->quote && a->high == b->high;
+}
+
+static void test_twins(void)
+{
+    int all = 1;
+
+    for (uint64_t round = 0; round < 50000; round++) {
+        struct pretok_masks a, b;
+        char text[64];
+
+        for (uint64_t i = 0; i < 64; i++)
+            text[i] = (char)(round < 256 ? round + i : rng_u64(3, round, i));
+        pretok_classify_portable(text, &a);
+#if defined(__x86_64__)
+        if (cpu_tier() >= CPU_AVX2) {
+            pretok_classify_avx2(text, &b);
+            all &= same(&a, &b);
+        }
+        if (cpu_tier() >= CPU_AVX512) {
+            pretok_classify_avx512(text, &b);
+            all &= same(&a, &b);
+        }
+#endif
+    }
+    OK(all);
+}
+
+static void test_open(void)
+{
+    struct err err = { "" };
+    struct pretok *p = pretok_open("cl100k_base", 11, &err);
+
+    OK(p && strcmp(pretok_name(p), "llama3") == 0 && strcmp(pretok_pattern(p), pretok_pattern(known[1])) == 0);
+    pretok_free(p);
+    p = pretok_open("[a", 2, &err);
+    OK(!p && err.msg[0]);
+    p = pretok_open("\\d+", 3, &err);
+    OK(p && !pretok_name(p) && pretok_next(p, "ab12c", 5, 0, &err) == 2 && pretok_next(p, "ab12c", 5, 2, &err) == 4 &&
+       pretok_next(p, "ab12c", 5, 4, &err) == 5);
+    pretok_free(p);
+}
+
+int main(void)
+{
+    struct err err;
+
+    for (int k = 0; k < MODELS; k++) {
+        char group[400];
+
+        known[k] = pretok_open(names[k], strlen(names[k]), &err);
+        snprintf(group, sizeof group, "(?:%s)", pretok_pattern(known[k])); /* the same, but not known */
+        regex[k] = pretok_open(group, strlen(group), &err);
+        OK(pretok_name(known[k]) && regex[k] && !pretok_name(regex[k]));
+    }
+    test_rows();
+    test_random();
+    test_twins();
+    test_open();
+    for (int k = 0; k < MODELS; k++) {
+        pretok_free(known[k]);
+        pretok_free(regex[k]);
+    }
+    return tap_done();
+}
