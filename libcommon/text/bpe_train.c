@@ -17,6 +17,7 @@
 #include "libcommon/text/bpe_train_in.h"
 
 #define NONE UINT32_MAX
+#define AHEAD 12 /* places whose cells are asked for early */
 
 struct cell {
     uint32_t token, word;
@@ -379,6 +380,8 @@ static void merge(struct trainer *t, const struct list *l)
     for (size_t i = 0; i < l->n; i++) {
         uint32_t p = t->place[l->at + i];
 
+        if (i + AHEAD < l->n)
+            __builtin_prefetch(&t->cell[t->place[l->at + i + AHEAD]]);
         if (t->cell[p].token == a && t->cell[p + length].token == b)
             merge_at(t, p, a, b, c);
     }

@@ -7,6 +7,7 @@
 #include "libcommon/text/bpe_train_in.h"
 
 #define FIRST_BITS 12
+#define WORDS 256 /* counted at a time */
 
 struct bpe_train_words *bpe_train_words_new(const struct pretok *p)
 {
@@ -29,11 +30,15 @@ void bpe_train_words_free(struct bpe_train_words *w)
     free(w);
 }
 
+static size_t first_slot(const struct bpe_train_words *w, uint64_t low, uint64_t high)
+{
+    return (low * 0x9e3779b97f4a7c15 ^ high * 0xc2b2ae3d27d4eb4f) >> (64 - w->word_bits);
+}
+
 /* Where the key is, or would be. */
 static struct bpe_train_word *find_word(const struct bpe_train_words *w, uint64_t low, uint64_t high)
 {
-    size_t mask = ((size_t)1 << w->word_bits) - 1;
-    size_t i = (low * 0x9e3779b97f4a7c15 ^ high * 0xc2b2ae3d27d4eb4f) >> (64 - w->word_bits);
+    size_t mask = ((size_t)1 << w->word_bits) - 1, i = first_slot(w, low, high);
 
     while (w->word[i].count && (w->word[i].key[0] != low || w->word[i].key[1] != high))
         i = (i + 1) & mask;
@@ -107,42 +112,59 @@ static void add_long(struct bpe_train_words *w, const char *s, size_t n, uint64_
     e->count += count;
 }
 
-/* A word at s, of which `room` bytes may be read.  One byte has no pair. */
-static void count_word(struct bpe_train_words *w, const char *s, size_t n, size_t room)
+/* The key of a word of at most BPE_TRAIN_SHORT bytes at s, of which `room` bytes may be read. */
+static void make_key(uint64_t key[2], const char *s, size_t n, size_t room)
 {
-    unsigned char key[16] = { 0 };
-    uint64_t v[2];
-
-    if (n < 2)
-        return;
-    if (n > BPE_TRAIN_SHORT) {
-        add_long(w, s, n, 1);
-        return;
-    }
     if (room >= 16) {
-        memcpy(v, s, 16);
-        v[1] &= n > 8 ? ~(uint64_t)0 >> (64 - 8 * (n - 8)) : 0;
-        v[0] &= n < 8 ? ~(uint64_t)0 >> (64 - 8 * n) : ~(uint64_t)0;
+        memcpy(key, s, 16);
+        key[0] &= n < 8 ? ~(uint64_t)0 >> (64 - 8 * n) : ~(uint64_t)0;
+        key[1] &= n > 8 ? ~(uint64_t)0 >> (64 - 8 * (n - 8)) : 0;
     } else {
+        key[0] = key[1] = 0;
         memcpy(key, s, n);
-        memcpy(v, key, 16);
     }
-    add_word(w, v[0], v[1] | (uint64_t)n << 56, 1);
+    key[1] |= (uint64_t)n << 56;
+}
+
+/* Words that end at end[0..n) in s, of which `room` bytes may be read; the first begins at `at`.  One byte has
+ * no pair.  Their places in the table are asked for before the first is needed. */
+static void count_words(struct bpe_train_words *w, const char *s, size_t at, const size_t *end, size_t n, size_t room)
+{
+    uint64_t key[WORDS][2];
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; at = end[i++]) {
+        size_t len = end[i] - at;
+
+        if (len < 2)
+            continue;
+        if (len > BPE_TRAIN_SHORT) {
+            add_long(w, s + at, len, 1);
+            continue;
+        }
+        make_key(key[k], s + at, len, room - at);
+        __builtin_prefetch(&w->word[first_slot(w, key[k][0], key[k][1])]);
+        k++;
+    }
+    for (size_t i = 0; i < k; i++)
+        add_word(w, key[i][0], key[i][1], 1);
 }
 
 int bpe_train_words_add(struct bpe_train_words *w, const char *text, size_t n, struct err *err)
 {
+    size_t end[WORDS];
+
     for (size_t at = 0; at < n;) {
         const char *line = text + at, *newline = memchr(line, '\n', n - at);
         size_t len = newline ? (size_t)(newline - line) + 1 : n - at;
 
         for (size_t p = 0; p < len;) {
-            size_t end = pretok_next(w->pretok, line, len, p, err);
+            size_t k = pretok_ends(w->pretok, line, len, p, end, WORDS, err);
 
-            if (end == (size_t)-1)
+            if (k == PRETOK_ERROR)
                 return -1;
-            count_word(w, line + p, end - p, n - at - p);
-            p = end;
+            count_words(w, line, p, end, k, n - at);
+            p = end[k - 1];
         }
         at += len;
     }
