@@ -9,8 +9,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/opt.h"
-#include "libcommon/base/par.h"
-#include "libcommon/data/source.h"
+#include "libcommon/data/docs.h"
 #include "libcommon/text/bpe_train.h"
 #include "libcommon/text/pretok.h"
 
@@ -42,100 +41,70 @@ static const struct opt_cmd cmd = {
     .common = OPT_JOBS | OPT_OUTPUT | OPT_QUIET | OPT_ONERROR,
 };
 
-struct task {
-    struct source_block in;
-    char *text; /* of JSONL, without its escapes */
-    size_t cap;
-    uint64_t docs, bytes;
-};
-
 struct run {
-    struct source *source;
     struct bpe_train_words **words; /* a table a thread */
     struct io_progress progress;
-    uint64_t docs;
-    _Atomic uint64_t bad;
 };
 
-static int read_task(void *ctx, void *block, struct err *err)
+/* Of a block in flight: a text of JSONL without its escapes. */
+struct work {
+    char *text;
+    size_t cap;
+};
+
+static int take(void *ctx, void *work, const struct source_block *b, const struct source_doc *d, int thread, struct err *err)
 {
     struct run *r = ctx;
-    struct task *t = block;
-    int rc = source_read(r->source, &t->in, err);
+    struct work *w = work;
 
-    t->bytes = source_bytes(r->source);
-    return rc;
-}
-
-static int count_doc(struct task *t, struct bpe_train_words *w, const struct source_doc *d, struct err *err)
-{
-    t->docs++;
+    (void)b;
     if (!d->text.escaped)
-        return bpe_train_words_add(w, d->text.s, d->text.n, err);
-    mem_grow(&t->text, &t->cap, d->text.n, 1);
-    return bpe_train_words_add(w, t->text, source_text(d, t->text), err);
+        return bpe_train_words_add(r->words[thread], d->text.s, d->text.n, err);
+    mem_grow(&w->text, &w->cap, d->text.n, 1);
+    return bpe_train_words_add(r->words[thread], w->text, source_text(d, w->text), err);
 }
 
-static int work_task(void *ctx, void *block, int thread, struct err *err)
+static void bad(void *ctx, const char *message)
 {
-    struct run *r = ctx;
-    struct task *t = block;
-    struct source_doc d;
-    int rc;
-
-    t->docs = 0;
-    while ((rc = source_next(&t->in, &d, err)) != 0) {
-        if (rc > 0 && count_doc(t, r->words[thread], &d, err) < 0)
-            return err_prefix(err, "%s", t->in.name);
-        if (rc < 0 && common.on_error != OPT_SKIP)
-            return -1;
-        if (rc < 0) {
-            r->bad++;
-            if (!common.quiet)
-                err_warn("%s: skipped", err->msg);
-        }
-    }
-    return 0;
+    (void)ctx;
+    if (!common.quiet)
+        err_warn("%s: skipped", message);
 }
 
-static int write_task(void *ctx, void *block, struct err *err)
+static void release(void *work)
 {
-    struct run *r = ctx;
-    struct task *t = block;
-
-    (void)err;
-    r->docs += t->docs;
-    io_progress(&r->progress, r->docs, t->bytes);
-    return 0;
+    free(((struct work *)work)->text);
 }
 
 /* Count the words of all files; they are in r->words[0] then. */
-static int count_words(struct run *r, const struct pretok *p, struct err *err)
+static int count_words(struct run *r, struct source *source, const struct pretok *p, struct err *err)
 {
-    struct par_ordered o = { .read = read_task, .work = work_task, .write = write_task, .ctx = r };
     int jobs = (int)common.jobs, rc;
-    struct task *tasks;
+    struct docs d = {
+        .source = source,
+        .jobs = jobs,
+        .skip = common.on_error == OPT_SKIP,
+        .ctx = r,
+        .work_size = sizeof(struct work),
+        .take = take,
+        .bad = bad,
+        .release = release,
+        .progress = &r->progress,
+    };
 
-    o.n_blocks = jobs > 1 ? 2 * jobs : 1;
-    tasks = xcalloc((size_t)o.n_blocks, sizeof *tasks);
-    o.blocks = xcalloc((size_t)o.n_blocks, sizeof *o.blocks);
-    for (int i = 0; i < o.n_blocks; i++)
-        o.blocks[i] = &tasks[i];
     r->words = xcalloc((size_t)jobs, sizeof *r->words);
     for (int i = 0; i < jobs; i++)
         r->words[i] = bpe_train_words_new(p);
-    rc = par_ordered(&o, jobs, err);
+    io_progress_start(&r->progress, "docs", source_total(source), common.quiet);
+    rc = docs_run(&d, err);
+    io_progress_end(&r->progress);
     for (int i = 1; i < jobs; i++) {
         if (rc == 0)
             bpe_train_words_merge(r->words[0], r->words[i]);
         bpe_train_words_free(r->words[i]);
     }
-    for (int i = 0; i < o.n_blocks; i++) {
-        source_block_free(&tasks[i].in);
-        free(tasks[i].text);
-    }
-    free(tasks);
-    free(o.blocks);
+    if (rc == 0 && d.left_out && !common.quiet)
+        err_warn("%" PRIu64 " bad documents skipped", d.left_out);
     return rc;
 }
 
@@ -163,20 +132,15 @@ static struct bpe_train *train(char **files, int n, const struct pretok *p, stru
         .min_frequency = (uint64_t)min_frequency,
         .max_length = (uint32_t)max_length,
     };
-    struct run r = { .source = source_new(&source_options, files, n) };
+    struct source *source = source_new(&source_options, files, n);
     struct bpe_train *t = NULL;
-    int rc;
+    struct run r;
 
-    io_progress_start(&r.progress, "docs", source_total(r.source), common.quiet);
-    rc = count_words(&r, p, err);
-    io_progress_end(&r.progress);
-    if (r.bad && rc == 0 && !common.quiet)
-        err_warn("%" PRIu64 " bad documents skipped", (uint64_t)r.bad);
-    if (rc == 0)
+    if (count_words(&r, source, p, err) == 0)
         t = bpe_train(r.words[0], &o, err);
     bpe_train_words_free(r.words[0]);
     free(r.words);
-    source_free(r.source);
+    source_free(source);
     return t;
 }
 

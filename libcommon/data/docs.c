@@ -58,7 +58,8 @@ static int work_block(void *ctx, void *block, int thread, struct err *err)
     int rc;
 
     (void)err;
-    d->begin(d->ctx, b->work);
+    if (d->begin)
+        d->begin(d->ctx, b->work);
     b->messages_n = 0;
     b->done = b->bad = 0;
     b->failed = false;
@@ -80,7 +81,7 @@ static int write_block(void *ctx, void *block, struct err *err)
     struct block *b = block;
     const char *m = b->messages;
 
-    if (d->write(d->ctx, b->work, &b->in, err) < 0)
+    if (d->write && d->write(d->ctx, b->work, &b->in, err) < 0)
         return -1;
     for (uint64_t i = 0; i < b->bad && d->left_out + i < DOCS_REPORTED; i++, m += strlen(m) + 1) {
         io_progress_end(d->progress);

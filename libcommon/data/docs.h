@@ -22,13 +22,13 @@ struct docs {
     bool skip;
     void *ctx;
     size_t work_size; /* of what the caller keeps for a block in flight, zeroed before its first use */
-    /* A block begins: empty the work.  Any thread. */
+    /* A block begins: empty the work.  Any thread.  NULL: nothing to do. */
     void (*begin)(void *ctx, void *work);
     /* A document into the work, or -1: it is bad; its place is put in front of the message.  Any thread;
      * `thread` is 0..jobs-1. */
     int (*take)(void *ctx, void *work, const struct source_block *b, const struct source_doc *d, int thread,
                 struct err *err);
-    /* A block's work is done: write it.  One at a time, in order. */
+    /* A block's work is done: write it.  One at a time, in order.  NULL: nothing to do. */
     int (*write)(void *ctx, void *work, const struct source_block *b, struct err *err);
     void (*bad)(void *ctx, const char *message); /* in order, too */
     void (*release)(void *work);                 /* what the work holds; the work itself is not the caller's */

@@ -31,6 +31,10 @@ ok 'compressed' sh -c 'lmvocab -q -n 300 low.gz | cmp - low.json'
 lmvocab -q -n 300 --special '<a>' --special '"b"' -o special.json low.txt
 ok 'special tokens come first' sh -c "tr -d ' \n' <special.json | grep -qF '\"vocab\":{\"<a>\":0,\"\\\"b\\\"\":1,\"!\":2,' &&
     tr -d ' \n' <special.json | grep -qF '{\"id\":1,\"content\":\"\\\"b\\\"\",\"single_word\":false,'"
+# U+010A, the newline's character, is the eleventh of those behind the 188 printable ones
+is 'lmtokenize reads it' 0 '259 262\n' '' sh -c "echo 'low lower' | lmtokenize -q -t special.json --from txt --to ids"
+is 'and its special tokens' 0 '0 259 200\n' '' sh -c \
+    "printf '{\"text\":\"<a>low\\\\n\"}\n' | lmtokenize -q -t special.json --special parse --to ids"
 ok 'a regular expression' sh -c "lmvocab -q -n 300 --pattern '.' -o x.json low.txt && grep -qF '\"Regex\": \".\"' x.json &&
     grep -qF '\"merges\": []' x.json"
 lmvocab -q -n 300 --pattern gpt2 -o name.json low.txt
@@ -55,8 +59,8 @@ is '--on-error=skip' 0 '' 'lmvocab: bad.txt:2: byte 1: invalid UTF-8: 0xff: skip
 is '--on-error=replace' 0 '' '' sh -c 'lmvocab -q -n 300 --on-error=replace -o x.json bad.txt && grep -q "\"ï¿½\"" x.json'
 is 'a missing file' 1 '' '~nowhere.txt: No such file' lmvocab -n 300 -o y.json nowhere.txt
 is 'a full disk' 1 '' '~No space left' sh -c 'lmvocab -q -n 300 low.txt >/dev/full'
-is 'a pattern that takes too long' 1 '' '~low.txt: the pattern at byte 0 of the text takes more' sh -c \
-    'head -c 100000 /dev/zero | tr "\\0" a >>low.txt; lmvocab -n 300 --pattern "(?:a|a)*b" -o y.json low.txt'
+is 'a pattern that takes too long' 1 '' '~long.txt:2: the pattern at byte 0 of the text takes more' sh -c \
+    '{ echo ab; head -c 100000 /dev/zero | tr "\\0" a; } >long.txt; lmvocab -n 300 --pattern "(?:a|a)*b" -o y.json long.txt'
 is 'no size' 2 '' '~-n SIZE is needed' lmvocab low.txt
 is 'a size too small' 2 '' '~-n 256 is less than the 256 bytes and 1 special tokens' lmvocab -n 256 --special x low.txt
 is 'a special token twice' 2 '' "~'x' is given twice" lmvocab -n 300 --special x --special x low.txt
