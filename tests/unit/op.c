@@ -326,6 +326,31 @@ static void test_allocations(int which)
 #endif
 }
 
+/* Two operations a weight of every product, the embedding's rows being none; 4 a head's dimension of a key. */
+static void test_flops(void)
+{
+    static const struct {
+        int which;
+        double context, want;
+    } rows[] = {
+        /* q 24x24, k and v 24x12, o 24x24, gate, up, down 24x40; head 24x61; 24 dimensions of heads */
+        { 0, 0, 2 * (2 * (24.0 * (24 + 12 + 12 + 24) + 3 * 24 * 40) + 24 * 61) },
+        { 0, 64, 2 * (2 * (24.0 * (24 + 12 + 12 + 24) + 3 * 24 * 40) + 24 * 61) + 2 * 4 * 24 * 64 },
+        { 3, 64, 2 * (2 * (24.0 * (24 + 12 + 12 + 24) + 3 * 24 * 40) + 24 * 61) + 4 * 24 * (64 + 3) }, /* a window of 3 */
+        { 4, 10, 2 * (2 * (24.0 * 4 * 24 + 2 * 24 * 96) + 24 * 61) + 2 * 4 * 24 * 10 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct model m;
+        double got;
+
+        open_model(&m, models[rows[i].which].json);
+        got = plan_flops(&m.config, rows[i].context);
+        OKF(fabs(got - rows[i].want) < 0.5, "%zu: %g, not %g", i, got, rows[i].want);
+        model_close(&m);
+    }
+}
+
 /* Logits of two documents token by token and in pieces, with a cache, against both at once without. */
 static void test_cache(int which)
 {
@@ -434,5 +459,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_MODELS; i++)
         test_threads(i);
     test_haswell(argv[0]);
+    test_flops();
     return tap_done();
 }

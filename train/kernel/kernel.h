@@ -62,7 +62,7 @@ struct kernels {
     const char *name;
 
     /* C[m,n] = alpha op(A) op(B) + beta C; op(X) is X, or its transpose where ta / tb.  op(A) is [m,k].
-     * beta 0 does not read C. */
+     * beta 0 does not read C.  Takes up to 1.8 MB of the caller's stack. */
     void (*gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
