@@ -33,7 +33,7 @@ END
 
 # NAME | make the old output | command | is it old, none or new, and whole? | is it new?
 cases='
-lmshard | lmshard -q --flatten -o w/p packed.tks | lmshard -q -o w/p docs.tks | pair | lmshard --verify -q w/p && same_pair
+lmshard | lmshard -q --flatten -o w/p packed.tks | lmshard -q -o w/p docs.tks | pair | lmshard -q --verify w/p && same_pair
 lmvocab | lmvocab -q -n 260 --from txt -o w/t.json ids | lmvocab -q -j1 -n 300 --from txt -o w/t.json ids | vocab | cmp w/t.json new/t.json
 checkpoint | lmtrain -q run.conf out=w/run train_iters=2 | lmtrain -q run.conf out=w/run resume=auto | run_is_whole | same_run
 '

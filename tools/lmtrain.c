@@ -83,7 +83,7 @@ static const struct opt_cmd cmd = {
     .operands = "[FILE.conf] [KEY=VALUE...]",
     .example = "lmtrain run.conf model=config.json data=rows.tks out=run train_iters=100 lr=1e-3",
     .opts = opts,
-    .common = OPT_QUIET,
+    .common = OPT_JOBS | OPT_QUIET,
     .keys = true,
 };
 
@@ -189,6 +189,8 @@ int main(int argc, char **argv)
     struct opt_common common = parse(argc, argv);
     struct err err;
 
+    if (!o.threads)
+        o.threads = common.jobs;
     if (run_resolve(&o, &err) < 0)
         opt_die(&cmd, "%s", err.msg);
     o.conf = resolved();

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "libcommon/base/cpu.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
 #include "train/ckpt.h"
@@ -71,8 +70,6 @@ int run_resolve(struct run_options *o, struct err *err)
         return err_set(err, "resume=auto looks into out=, which is not given");
     if (o->save_interval && !o->out)
         return err_set(err, "save_interval= saves into out=, which is not given");
-    if (!o->threads)
-        o->threads = cpu_count();
     return 0;
 }
 

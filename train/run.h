@@ -13,7 +13,7 @@ struct run_options {
     const char *model, *tokenizer, *data, *valid, *split, *out, *resume, *dump;
     int64_t seq_length, micro_batch_size, global_batch_size, train_iters;
     int64_t lr_warmup_iters, lr_decay_iters, lr_wsd_decay_iters;
-    int64_t save_interval, eval_interval, eval_iters, keep, seed, threads;
+    int64_t save_interval, eval_interval, eval_iters, keep, seed, threads; /* threads: at least 1 */
     double lr, min_lr, weight_decay, adam_beta1, adam_beta2, adam_eps, clip_grad;
     int lr_decay_style, lr_wsd_decay_style; /* enum lr_style, lr_wsd_style */
     int data_order;                         /* enum data_order */

@@ -44,9 +44,10 @@ void io_init(void)
     for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
         if (signal(sigs[i], SIG_IGN) != SIG_IGN)
             signal(sigs[i], on_signal);
-    /* descriptors 0-2 closed by the caller must not be handed to a data file */
+    /* descriptors 0-2 closed by the caller must not be handed to a data file; what stands there instead is
+     * open the wrong way round, so that using it is an error still */
     for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
             die("cannot open /dev/null:");
 }
 

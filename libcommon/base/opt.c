@@ -26,6 +26,9 @@ static const struct opt common_opts[] = {
     { 0, "dump-options", OPT_FLAG, &want_dump, NULL, NULL, 0, 0 },
 };
 enum { N_COMMON = 4, N_ALL = sizeof common_opts / sizeof *common_opts };
+/* Every program takes these, so that one line of options serves a pipeline; who has no use for them does not
+ * list them. */
+enum { EVERYWHERE = OPT_JOBS | OPT_QUIET | OPT_ONERROR };
 
 static bool same_name(const char *a, const char *b, size_t n)
 {
@@ -301,7 +304,7 @@ static const struct opt *find(const struct opt_cmd *cmd, const char *name, size_
         if (letter ? o->letter == letter : same_name(o->name, name, n))
             return o;
     for (int i = 0; i < N_ALL; i++)
-        if (takes(cmd, i) &&
+        if ((takes(cmd, i) || EVERYWHERE >> i & 1) &&
             (letter ? common_opts[i].letter == letter : same_name(common_opts[i].name, name, n)))
             return &common_opts[i];
     return NULL;
@@ -374,6 +377,8 @@ static int finish(const struct opt_cmd *cmd, struct opt_common *common)
             die("standard output: write:");
         exit(0);
     }
+    if (common_values.on_error != OPT_FAIL && !(cmd->common & OPT_ONERROR))
+        opt_die(cmd, "--on-error: there is nothing to skip or replace here");
     if (common_values.jobs == 0)
         common_values.jobs = cpu_count();
     *common = common_values;

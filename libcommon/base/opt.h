@@ -1,7 +1,7 @@
 /* opt.h - one table of options a program: parsing, --help, configuration files, the manual's test.
  *
- * Long names may be written with '-' or '_'.  The common options are asked for by bits; --help,
- * --version and --dump-options (the table as TSV, for tests and completion) are always there.
+ * Long names may be written with '-' or '_'.  The common options are asked for by bits; -j, -q and
+ * --on-error=fail are taken, unlisted, by the programs that do not ask as well.  --help, --version and --dump-options (the table as TSV, for tests and completion) are always there.
  */
 #ifndef LIBCOMMON_BASE_OPT_H
 #define LIBCOMMON_BASE_OPT_H

@@ -102,7 +102,8 @@ void source_free(struct source *s)
     end_input(s);
     end_file(s);
     source_in_close(s->memory);
-    freelocale(s->utf8);
+    if (s->utf8) /* none where its files cannot be read */
+        freelocale(s->utf8);
     free(s->name);
     free(s->id);
     free(s->carry);
