@@ -6,9 +6,28 @@
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 
+/* Rows shorter than this are in a near cache, four at a time; longer ones stream from memory best alone. */
+enum { SHORT = 256 };
+
 static void gemv(int64_t n, int64_t k, const float *w, int64_t ldw, const float *x, const float *bias, float *y)
 {
-    for (int64_t i = 0; i < n; i++)
+    int64_t i = 0;
+
+    for (; i + 4 <= n && k <= SHORT; i += 4) {
+        const float *row = w + i * ldw;
+        vf sum[4] = { { 0 } };
+        v4 out;
+
+        for (int64_t j = 0; j < k; j += VEC_LEN) {
+            vf v = vec_load(x + j, k - j);
+
+            for (int r = 0; r < 4; r++)
+                sum[r] += v * vec_load(row + r * ldw + j, k - j);
+        }
+        out = vec_sum4(sum[0], sum[1], sum[2], sum[3]);
+        *(v4_any *)(y + i) = bias ? out + *(const v4_any *)(bias + i) : out;
+    }
+    for (; i < n; i++)
         y[i] = (float)vec_dot(k, w + i * ldw, x) + (bias ? bias[i] : 0);
 }
 

@@ -31,6 +31,8 @@
 typedef float vf __attribute__((vector_size(VEC_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VEC_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(VEC_BYTES))); /* wraps around */
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float vf_any __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
 
 /* Entries that files beside vec.c define. */
@@ -105,7 +107,6 @@ static inline vf vec_max(vf a, vf b)
 
 static inline float vec_sum(vf x)
 {
-    typedef float v4 __attribute__((vector_size(16)));
     v4 q[VEC_LEN / 4];
 
     memcpy(q, &x, sizeof x);
@@ -113,6 +114,26 @@ static inline float vec_sum(vf x)
         for (int i = 0; i < w; i++)
             q[i] += q[i + w];
     return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
+}
+
+/* The sums of four vectors. */
+static inline v4 vec_sum4(vf a, vf b, vf c, vf d)
+{
+    vf in[4] = { a, b, c, d };
+    v4 q[4];
+
+    for (int r = 0; r < 4; r++) {
+        v4 part[VEC_LEN / 4];
+
+        memcpy(part, &in[r], sizeof part);
+        for (int w = VEC_LEN / 8; w > 0; w /= 2)
+            for (int i = 0; i < w; i++)
+                part[i] += part[i + w];
+        q[r] = part[0];
+    }
+    q[0] = __builtin_shufflevector(q[0], q[1], 0, 4, 1, 5) + __builtin_shufflevector(q[0], q[1], 2, 6, 3, 7);
+    q[2] = __builtin_shufflevector(q[2], q[3], 0, 4, 1, 5) + __builtin_shufflevector(q[2], q[3], 2, 6, 3, 7);
+    return __builtin_shufflevector(q[0], q[2], 0, 1, 4, 5) + __builtin_shufflevector(q[0], q[2], 2, 3, 6, 7);
 }
 
 static inline float vec_most(vf x)

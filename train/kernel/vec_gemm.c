@@ -23,9 +23,6 @@ static int64_t part(int64_t n, int64_t most, int64_t step)
     return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n;
 }
 
-typedef float v4 __attribute__((vector_size(16)));
-typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* out[p][0..3] = x[0..3][p], p < 4. */
 static inline void transpose4(const float *x, int64_t line, float *out, int width)
 {
