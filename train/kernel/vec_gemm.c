@@ -15,11 +15,13 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* n cut into equal parts of at most `most`, each a multiple of `step`: their size. */
+/* Size of the parts when n is cut into equal ones of at most `most`, whole steps each but for the last. */
 static int64_t part(int64_t n, int64_t most, int64_t step)
 {
-    int64_t parts = (n + most - 1) / most;
+    int64_t parts;
 
+    most = most / step * step;
+    parts = (n + most - 1) / most;
     return parts > 1 ? ((n + parts - 1) / parts + step - 1) / step * step : n;
 }
 
@@ -41,7 +43,7 @@ static inline void transpose4(const float *x, int64_t line, float *out, int widt
  * Where `along`, elements of a line lie side by side, lines ld apart; else the other way round. */
 static inline void pack(int64_t n, int64_t k, int width, const float *x, int64_t ld, bool along, float *out)
 {
-    enum { BAND = 8 }; /* as many as L1 has ways: rows may lie a multiple of 4096 bytes apart */
+    enum { BAND = 8, LINE = 16 }; /* as many rows as L1 has ways: they may lie a multiple of 4096 bytes apart */
     int64_t whole = n / width * width, line = along ? ld : 1, step = along ? 1 : ld;
 
     for (int64_t p0 = 0; p0 < k && !along; p0 += BAND) /* all strips of some rows, while these are in L1 */
@@ -54,15 +56,16 @@ static inline void pack(int64_t n, int64_t k, int width, const float *x, int64_t
                 }
     for (int64_t at = 0; at < whole && along; at += width) {
         float *to = out + at * k;
-        int64_t p = 0;
+        int64_t even = k / 4 * 4;
 
-        for (; p + 4 <= k; p += 4)
+        for (int64_t p0 = 0; p0 < even; p0 += LINE) /* a cache line of four lines at a time, for the same reason */
             for (int i = 0; i < width; i += 4) {
                 int from = i + 4 <= width ? i : width - 4;
 
-                transpose4(x + (at + from) * ld + p, ld, to + p * width + from, width);
+                for (int64_t p = p0; p < least(p0 + LINE, even); p += 4)
+                    transpose4(x + (at + from) * ld + p, ld, to + p * width + from, width);
             }
-        for (; p < k; p++)
+        for (int64_t p = even; p < k; p++)
             for (int i = 0; i < width; i++)
                 to[p * width + i] = x[(at + i) * ld + p];
     }
@@ -158,8 +161,8 @@ static void few_rows(int64_t m, int64_t n, int64_t k, float alpha, const float *
 void VEC_NAME(gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                     const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-    float pa[ROOM_A + COLS] __attribute__((aligned(64))), pb[ROOM_B + COLS] __attribute__((aligned(64)));
-    int64_t deep = part(k, DEPTH, 4), wide = part(n, ROOM_B / deep - COLS, COLS), high = part(m, ROOM_A / deep - ROWS, ROWS);
+    float pa[ROOM_A] __attribute__((aligned(64))), pb[ROOM_B] __attribute__((aligned(64)));
+    int64_t deep = part(k, DEPTH, 4), wide = part(n, ROOM_B / deep, COLS), high = part(m, ROOM_A / deep, ROWS);
 
     if (!ta && tb && m <= 2 * FEW) {
         for (int64_t i = 0; i < m; i += FEW)
