@@ -23,7 +23,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wformat=2 -Wstrict-p
 VERSION := 0.1.0
 FLAGS   := -std=c11 -fno-common -ffp-contract=off -pthread $(WARN) $(CFLAGS) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-PKGS    := libarchive libzstd zlib liblzma openblas
+PKGS    := libarchive libzstd zlib liblzma
 CPPFLAGS += -I. -D_GNU_SOURCE -DLMPIPE_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lbz2 -lm
 

@@ -12,7 +12,6 @@ void exec_init(struct exec *e, struct model *m, struct par *par, int64_t rows, i
     int threads = par_threads(par);
     size_t rope = c->rope.type == ROPE_NONE ? 0 : (size_t)(positions * c->head_dim) * sizeof(float);
 
-    kernel_init();
     memset(e, 0, sizeof *e);
     plan_make(p, c, rows, max_docs, threads, train);
     arena_reserve(&e->arena, p->total + rope + ARENA_ALIGN);

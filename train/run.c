@@ -384,7 +384,6 @@ int run_train(const struct run_options *o, struct err *err)
     char *checkpoint;
     int rc;
 
-    kernel_init();
     if (find_checkpoint(o, &checkpoint, err) < 0)
         return -1;
     rc = open_all(&r, checkpoint, err);

@@ -391,7 +391,6 @@ int main(int argc, char **argv)
 
     if (threads < 1 || threads > MOST_THREADS || rounds < 1 || rounds > MOST_ROUNDS)
         die("usage: train [THREADS [ROUNDS]]");
-    kernel_init();
     plain = kernel_pick();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bench_train((int)i, threads, rounds);

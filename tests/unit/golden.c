@@ -232,7 +232,6 @@ int main(void)
     const char *src = getenv("SRC"), *shared;
     char dir[4096];
 
-    kernel_init();
     snprintf(dir, sizeof dir, "%s/tests/golden/models", src ? src : ".");
     OK(run_all(dir) == 4);
     shared = tap_shared("golden/models");

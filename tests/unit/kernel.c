@@ -559,7 +559,6 @@ int main(void)
     float *want = xmalloc(POOL * sizeof(float));
     const struct kernels *const *all = kernel_all();
 
-    kernel_init();
     for (int t = 0; t < N_TESTS; t++)
         OK(tests[t].at == offsetof(struct kernels, gemm) + (size_t)t * sizeof(void (*)(void)));
     for (int i = 1; all[i]; i++)

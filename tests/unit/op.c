@@ -1,12 +1,9 @@
 /* Whole models, every op of theirs: gradients of each parameter against central finite differences of the
  * loss for every kernel instance; the same bits for any number of threads; no allocation in a step;
  * a cache that changes nothing. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/rng.h"
@@ -423,34 +420,8 @@ static void test_cache(int which)
     close_rig(&r);
 }
 
-/* The test of threads again, in a process where OpenBLAS takes the kernels whose bits depend most on the
- * shapes it is given. */
-static void test_haswell(const char *self)
+int main(void)
 {
-    int status = -1;
-    pid_t pid;
-
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        setenv("OPENBLAS_CORETYPE", "Haswell", 1);
-        if (freopen("/dev/null", "w", stdout))
-            execl(self, self, "threads", (char *)NULL);
-        _exit(127);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    OKF(status == 0, "status %d under OPENBLAS_CORETYPE=Haswell", status);
-}
-
-int main(int argc, char **argv)
-{
-    kernel_init();
-    if (argc > 1) {
-        for (int i = N_SMALL; i < N_MODELS; i++)
-            test_threads(i);
-        return tap_done();
-    }
     for (int i = 0; i < N_SMALL; i++) {
         test_gradients(i);
         test_cache(i);
@@ -458,7 +429,6 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < N_MODELS; i++)
         test_threads(i);
-    test_haswell(argv[0]);
     test_flops();
     return tap_done();
 }

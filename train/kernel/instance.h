@@ -25,13 +25,10 @@
     ROW(sum_squares)
 
 extern const struct kernels ref_kernels; /* all of them */
-extern const struct kernels blas_kernels; /* gemm */
-/* vec*.c of each instruction set: the rest */
+/* vec*.c of each instruction set */
 extern const struct kernels vec_portable, vec_avx2, vec_avx512;
 
 /* n multiply-adds of a vector on each of several independent sums: the operations done. */
 int64_t vec_fma_portable(int64_t n), vec_fma_avx2(int64_t n), vec_fma_avx512(int64_t n);
-
-void blas_init(void);
 
 #endif

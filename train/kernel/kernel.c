@@ -36,7 +36,6 @@ static void fill(void)
 {
     for (int t = 0; t <= (int)cpu_tier(); t++) {
         merged[t] = ref_kernels;
-        merge(&merged[t], &blas_kernels);
         merge(&merged[t], vecs[t]);
         all[t + 1] = &merged[t];
     }
@@ -66,9 +65,4 @@ double kernel_peak(void)
         best = rate > best ? rate : best;
     }
     return best;
-}
-
-void kernel_init(void)
-{
-    blas_init();
 }

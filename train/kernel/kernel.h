@@ -1,8 +1,8 @@
 /* kernel.h - the arithmetic of training and generation: one table of functions, several instances.
  *
  * ref.c fills every entry with plain loops in double totals and is never optimised; it is what the
- * others are tested against.  vec.c (vector extensions, compiled once per instruction set) and blas.c
- * (gemm) replace what they do faster; an entry they leave NULL stays ref's.  kernel_pick() chooses
+ * others are tested against.  vec*.c (vector extensions, compiled once per instruction set)
+ * replace what they do faster; an entry they leave NULL stays ref's.  kernel_pick() chooses
  * once, by cpu_tier().
  *
  * Every function works on one slice, in one thread, and allocates nothing; train/op.c cuts the slices
@@ -122,7 +122,5 @@ const struct kernels *const *kernel_all(void);
 /* Floating-point operations a second of fused multiply-adds in this thread now, by this machine's
  * instance; takes some 10 ms.  What a training step is a share of. */
 double kernel_peak(void);
-/* Call once before any gemm: keeps the BLAS library single-threaded; the pool is ours. */
-void kernel_init(void);
 
 #endif
