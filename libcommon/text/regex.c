@@ -71,8 +71,10 @@ static void first_set(struct regex_first *f, const struct regex_set *s)
     }
 }
 
-/* Collect the bytes that what stands at pc can begin with; look-arounds count as taking nothing. */
-static void first_bytes(const struct regex *re, uint32_t pc, struct regex_first *f, int *visits)
+/* Collect the bytes that what stands at pc can begin with; look-arounds count as taking nothing.  The end of
+ * an atomic group that began before pc (atomic: groups since then) is reached whatever follows it: a branch
+ * that gets there shuts out the others. */
+static void first_bytes(const struct regex *re, uint32_t pc, struct regex_first *f, int *visits, int atomic)
 {
     for (; ++*visits <= FIRST_VISITS; pc++) {
         const struct regex_insn *in = &re->insn[pc];
@@ -92,7 +94,7 @@ static void first_bytes(const struct regex *re, uint32_t pc, struct regex_first 
             break;
         case REGEX_OP_SPLIT:
         case REGEX_OP_SPLIT_LAZY:
-            first_bytes(re, in->x, f, visits);
+            first_bytes(re, in->x, f, visits, atomic);
             break;
         case REGEX_OP_JUMP:
             pc = in->x - 1;
@@ -100,11 +102,16 @@ static void first_bytes(const struct regex *re, uint32_t pc, struct regex_first 
         case REGEX_OP_MARK:
             if (in->x)
                 pc = in->x - 1;
+            else
+                atomic++;
+            break;
+        case REGEX_OP_CUT:
+            if (!atomic--)
+                *visits = FIRST_VISITS;
             break;
         case REGEX_OP_STUCK:
         case REGEX_OP_SAVE:
         case REGEX_OP_ASSERT:
-        case REGEX_OP_CUT:
             break;
         default:
             *visits = FIRST_VISITS;
@@ -120,7 +127,7 @@ static uint32_t add_first(struct regex *re, uint32_t pc)
 
     mem_grow(&re->first, &re->cap_first, re->n_first + 1, sizeof *re->first);
     memset(&re->first[re->n_first], 0, sizeof *re->first);
-    first_bytes(re, pc, &re->first[re->n_first], &visits);
+    first_bytes(re, pc, &re->first[re->n_first], &visits, 0);
     return (uint32_t)re->n_first++;
 }
 
@@ -208,6 +215,7 @@ static size_t back(const struct machine *m, size_t p, size_t least)
     return p;
 }
 
+/* \b goes by \w outside [ ]. */
 static bool word_at(const struct machine *m, size_t p)
 {
     uint32_t cp;
@@ -215,7 +223,7 @@ static bool word_at(const struct machine *m, size_t p)
     if (p >= m->n)
         return false;
     take(m, p, &cp);
-    return unicode_word(cp);
+    return unicode_word(cp) || regex_latin_word(cp);
 }
 
 static bool holds(const struct machine *m, enum regex_assertion a, size_t p)

@@ -11,7 +11,8 @@
  *   ^ $ (at every line) \A \z \Z \G \b \B, (?=x) (?!x) (?<=x) (?<!x): look-behind of at most 255 characters
  *   \1..\99, \t \n \r \f \v \a \e \0oo \xHH \x{H..} \uHHHH \cX, (?#comment)
  *
- * What Oniguruma has beyond that (\X \K \k \g, conditions, absent groups) is an error, with its place.
+ * A group that may take nothing, in x{m,n}, takes part m to n times (Oniguruma stops at the first time it takes
+ * nothing).  What Oniguruma has beyond that (\X \K \k \g, conditions, absent groups) is an error, with its place.
  * A struct regex is read-only and shared by threads.  Time and memory are bounded: a search that takes
  * more than REGEX_STEPS steps and REGEX_STEPS_BYTE for each byte of the text, or a backtracking stack of
  * REGEX_STACK entries (24 bytes each), is an error.  Matching does not recurse.

@@ -14,11 +14,10 @@ static int fail(const char **error, const char *what)
     return -1;
 }
 
-/* Add a property by its name; '^' in front or `negative` turns it round.  Outside [ ] Oniguruma's table of
- * ISO 8859-1 makes its six superscripts and fractions word characters. */
+/* Add a property by its name; '^' in front or `negative` turns it round. */
 static int add_property(struct regex_set *s, const char *name, size_t n, bool negative, bool bracket)
 {
-    static const uint32_t latin[][2] = { { 0xb2, 0xb3 }, { 0xb9, 0xb9 }, { 0xbc, 0xbe } };
+    bool latin;
     struct regex_set t = { 0 };
 
     if (n && *name == '^') {
@@ -26,12 +25,14 @@ static int add_property(struct regex_set *s, const char *name, size_t n, bool ne
         name++;
         n--;
     }
+    latin = !bracket && unicode_same_name(name, n, "word");
     t.r = unicode_ranges(name, n, &t.n);
     if (!t.r)
         return -1;
     t.cap = t.n;
-    for (size_t i = 0; !bracket && i < 3 && unicode_same_name(name, n, "word"); i++)
-        regex_set_add(&t, latin[i][0], latin[i][1]);
+    for (uint32_t cp = 0x80; latin && cp < 0x100; cp++)
+        if (regex_latin_word(cp))
+            regex_set_add(&t, cp, cp);
     regex_set_sort(&t);
     if (negative)
         regex_set_negate(&t);

@@ -35,6 +35,12 @@ static inline bool regex_set_has(const struct regex_set *s, uint32_t cp)
     return cp < 128 ? s->ascii[cp >> 6] >> (cp & 63) & 1 : regex_set_has_slow(s, cp);
 }
 
+/* Outside [ ] Oniguruma's table of ISO 8859-1 makes its superscripts and fractions word characters. */
+static inline bool regex_latin_word(uint32_t cp)
+{
+    return cp == 0xb2 || cp == 0xb3 || cp == 0xb9 || (cp >= 0xbc && cp <= 0xbe);
+}
+
 enum regex_kind {
     REGEX_EMPTY,
     REGEX_STRING, /* cp[0..n), fold: but for case */
