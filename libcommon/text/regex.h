@@ -24,7 +24,7 @@
 
 #include "libcommon/base/err.h"
 
-#define REGEX_STEPS 10000000
+#define REGEX_STEPS 2000000
 #define REGEX_STEPS_BYTE 64
 #define REGEX_STACK (1 << 20)
 

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct regex *re = regex_new((const char *)data, n, &err);
     struct regex_scan scan = { 0 };
     size_t a, b, last = 0;
-    int left = 8;
+    int left = 4;
 
     if (!re)
         return 0;
