@@ -97,6 +97,8 @@ size_t utf8_valid(const void *p, size_t n)
 {
     size_t i = 0;
 
+    if (!n)
+        return 0; /* p may be NULL */
 #if defined(__x86_64__)
     const uint8_t *s = p;
 

@@ -249,7 +249,7 @@ size_t nfc_normalise(const char *text, size_t n, char **out, size_t *cap)
     while (at < n) {
         size_t as_is = nfc_check(text + at, n - at);
 
-        mem_grow(out, cap, used + as_is, 1);
+        mem_grow(out, cap, used + as_is + 1, 1);
         memcpy(*out + used, text + at, as_is);
         used += as_is;
         at += as_is;

@@ -42,7 +42,7 @@ static void check_text(const struct tokenizer *t, const char *text, size_t n)
     struct err err;
 
     for (int special = TOKENIZER_SPECIAL_NONE; special <= TOKENIZER_SPECIAL_ERROR; special++) {
-        ids.n = 0;
+        ids.n = first = 0;
         for (int again = 0; again < 2; again++) /* merged, then from the cache */
             if (tokenizer_encode(e, text, n, (enum tokenizer_special)special, &ids, &err) < 0)
                 check(ids.n == (again ? first : 0));
