@@ -91,6 +91,9 @@ static int check_stream(struct data *d, struct err *err)
         return err_set(err, "%s: a stream of documents: pack it into rows first (lmpack)", name_of(d));
     if (d->o.length && d->o.length != h->row_len)
         return err_set(err, "%s: rows of %" PRIu32 " tokens, seq_length is %" PRId64, name_of(d), h->row_len, d->o.length);
+    if (d->o.vocab && h->vocab_size > (uint64_t)d->o.vocab)
+        return err_set(err, "%s: ids of a vocabulary of %" PRIu32 ", the model has %" PRId64, name_of(d), h->vocab_size,
+                       d->o.vocab);
     d->length = h->row_len;
     return 0;
 }

@@ -1,40 +1,30 @@
-#include "train/run.h"
+#include "train/run_in.h"
 
-#include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "libcommon/base/io.h"
-#include "libcommon/base/mem.h"
-#include "train/ckpt.h"
-#include "train/dump.h"
-#include "train/lr.h"
-#include "train/metrics.h"
-#include "train/step.h"
 
-/* Columns of metrics.tsv behind "step". */
 enum { TOKENS, LOSS, VALID_LOSS, RATE, GRAD_NORM, TOKENS_PER_S, MFU, RSS_MB, SAMPLES, COLUMNS };
-static const char *const columns[] = { "tokens", "loss", "valid_loss", "lr",      "grad_norm",
-                                       "tokens_per_s", "mfu", "rss_mb", "samples", NULL };
+const char *const run_columns[] = { "tokens",       "loss", "valid_loss", "lr",      "grad_norm",
+                                    "tokens_per_s", "mfu",  "rss_mb",     "samples", NULL };
 
-struct run {
-    const struct run_options *o;
-    struct model m;
-    struct par *par;
-    struct step step;
-    struct data *train, *valid;
-    struct lr lr;
-    struct metrics *metrics; /* NULL without out= */
-    struct dump dump;
-    struct ckpt_state state;
-    int64_t saved;           /* step of the last checkpoint */
-    double flops;            /* of one trained token, as a share of what the threads do in a second at most */
-};
+void run_say(const struct run *r, const char *fmt, ...)
+{
+    char line[4400];
+    va_list ap;
+
+    if (!r->o->line)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    r->o->line(line);
+}
 
 int run_resolve(struct run_options *o, struct err *err)
 {
@@ -71,169 +61,6 @@ int run_resolve(struct run_options *o, struct err *err)
     if (o->save_interval && !o->out)
         return err_set(err, "save_interval= saves into out=, which is not given");
     return 0;
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static bool is_checkpoint(const char *path)
-{
-    char manifest[4096];
-    struct stat st;
-
-    return snprintf(manifest, sizeof manifest, "%s/MANIFEST", path) < (int)sizeof manifest && stat(manifest, &st) == 0;
-}
-
-/* The checkpoint to go on from (caller frees), or NULL: a fresh start. */
-static int find_checkpoint(const struct run_options *o, char **path, struct err *err)
-{
-    bool given = o->resume && strcmp(o->resume, "auto") != 0;
-    const char *dir = given ? o->resume : o->out;
-    int rc;
-
-    *path = NULL;
-    if (given && is_checkpoint(dir)) {
-        *path = xstrdup(dir);
-        return 0;
-    }
-    if (!dir || (!given && !is_directory(dir)))
-        return 0;
-    rc = ckpt_find(dir, path, o->warn, err);
-    if (rc == 0 && given)
-        return err_set(err, "%s: holds no checkpoint", dir);
-    if (rc == 1 && !o->resume) {
-        err_set(err, "%s: a checkpoint is there already: resume=auto goes on from it", *path);
-        free(*path);
-        *path = NULL;
-        return -1;
-    }
-    return rc < 0 ? -1 : 0;
-}
-
-/* The model: a checkpoint's, a directory's, or fresh from a config. */
-static int open_model(struct run *r, const char *checkpoint, struct err *err)
-{
-    const struct run_options *o = r->o;
-    struct config c;
-
-    if (!checkpoint && is_directory(o->model))
-        return model_open(&r->m, o->model, err);
-    if (config_open(&c, checkpoint ? checkpoint : o->model, err) < 0 || model_init(&r->m, &c, err) < 0)
-        return -1;
-    if (!checkpoint)
-        model_randomize(&r->m, (uint64_t)o->seed);
-    return 0;
-}
-
-static struct data *open_train(struct run *r, struct err *err)
-{
-    const struct run_options *o = r->o;
-
-    return data_open(&(struct data_options){
-        .path = o->data,
-        .order = o->data_order,
-        .length = o->seq_length,
-        .split = o->split,
-        .which = SAMPLER_TRAIN,
-        .samples = (uint64_t)o->train_iters * (uint64_t)o->global_batch_size,
-        .seed = (uint64_t)o->seed,
-        .vocab = r->m.config.vocab,
-    }, err);
-}
-
-/* What valid= names, or the validation split of data=, where it has one; the same sequences each time. */
-static int open_valid(struct run *r, struct err *err)
-{
-    const struct run_options *o = r->o;
-    struct data_options d = {
-        .path = o->valid ? o->valid : o->data,
-        .order = DATA_BY_KIND,
-        .length = data_length(r->train),
-        .split = o->valid ? "1,0,0" : o->split,
-        .which = o->valid ? SAMPLER_TRAIN : SAMPLER_VALID,
-        .samples = o->full_validation ? 0 : (uint64_t)o->eval_iters * (uint64_t)o->global_batch_size,
-        .once = true,
-        .seed = (uint64_t)o->seed,
-        .vocab = r->m.config.vocab,
-    };
-    char line[sizeof err->msg + 64];
-
-    if ((!o->eval_iters && !o->full_validation) || (!o->valid && !data_has_splits(r->train)))
-        return 0;
-    r->valid = data_open(&d, err);
-    if (r->valid || o->valid)
-        return r->valid ? 0 : -1;
-    snprintf(line, sizeof line, "no validation: %s", err->msg);
-    o->warn(line);
-    return 0;
-}
-
-static int check_length(const struct run *r, int64_t length, struct err *err)
-{
-    const struct config *c = &r->m.config;
-
-    if (arch_has(c, P_POS_EMBED) && length > c->max_pos)
-        return err_set(err, "%s: sequences of %lld tokens, the model has %lld positions", r->o->data, (long long)length,
-                       (long long)c->max_pos);
-    return 0;
-}
-
-/* Weights, moments and counts of a checkpoint. */
-static int load_checkpoint(struct run *r, const char *path, struct err *err)
-{
-    struct ckpt c = { .m = &r->m, .exp_avg = r->step.optim.exp_avg, .exp_avg_sq = r->step.optim.exp_avg_sq };
-
-    if (ckpt_load(path, &c, err) < 0)
-        return -1;
-    if (c.state.seed != (uint64_t)r->o->seed)
-        return err_set(err, "%s: was begun with seed=%llu, not %lld", path, (unsigned long long)c.state.seed,
-                       (long long)r->o->seed);
-    r->state = c.state;
-    r->saved = c.state.step;
-    return 0;
-}
-
-static void set_rates(struct run *r)
-{
-    const struct run_options *o = r->o;
-    double batch = (double)o->global_batch_size;
-
-    r->flops = 3 * plan_flops(&r->m.config, (double)r->step.opt.length) / (kernel_peak() * (double)o->threads);
-    r->lr = (struct lr){ .style = o->lr_decay_style, .wsd_style = o->lr_wsd_decay_style, .max = o->lr, .min = o->min_lr,
-                         .warmup = (double)o->lr_warmup_iters * batch, .decay = (double)o->lr_decay_iters * batch,
-                         .wsd_decay = (double)o->lr_wsd_decay_iters * batch };
-}
-
-static int open_all(struct run *r, const char *checkpoint, struct err *err)
-{
-    const struct run_options *o = r->o;
-    struct step_options opt = {
-        .micro_batch = o->micro_batch_size,
-        .global_batch = o->global_batch_size,
-        .per_token = o->calculate_per_token_loss,
-        .optim = { o->adam_beta1, o->adam_beta2, o->adam_eps, o->weight_decay, o->clip_grad },
-    };
-
-    if (open_model(r, checkpoint, err) < 0 || !(r->train = open_train(r, err)))
-        return -1;
-    opt.length = data_length(r->train);
-    if (check_length(r, opt.length, err) < 0 || open_valid(r, err) < 0)
-        return -1;
-    r->par = par_new((int)o->threads);
-    step_init(&r->step, &r->m, r->par, &opt);
-    r->state.seed = (uint64_t)o->seed;
-    if (checkpoint && load_checkpoint(r, checkpoint, err) < 0)
-        return -1;
-    if (o->out && mkdir(o->out, 0777) < 0 && errno != EEXIST)
-        return err_set(err, "%s: mkdir:", o->out);
-    if (o->out && !(r->metrics = metrics_open(o->out, columns, r->state.step, err)))
-        return -1;
-    set_rates(r);
-    return o->dump ? dump_open(&r->dump, o->dump, &r->step, err) : 0;
 }
 
 /* Up to a global batch from sequence `first` on: how many there were, or -1. */
@@ -284,14 +111,17 @@ static int save(struct run *r, struct err *err)
         .exp_avg = r->step.optim.exp_avg,
         .exp_avg_sq = r->step.optim.exp_avg_sq,
         .state = r->state,
-        .tokenizer = o->tokenizer ? o->tokenizer : is_directory(o->model) ? o->model : NULL,
+        .tokenizer = r->tokenizer,
         .conf = o->conf,
     };
 
     if (!o->out || r->saved == r->state.step)
         return 0;
+    if (ckpt_save(o->out, &c, (int)o->keep, err) < 0)
+        return -1;
     r->saved = r->state.step;
-    return ckpt_save(o->out, &c, (int)o->keep, err);
+    run_say(r, "saved %s/step_%lld", o->out, (long long)r->state.step);
+    return 0;
 }
 
 static void print_line(const struct run *r, const double *v)
@@ -299,25 +129,26 @@ static void print_line(const struct run *r, const double *v)
     const struct run_options *o = r->o;
     double left = (double)(o->train_iters - r->state.step) * (double)o->global_batch_size *
                   (double)r->step.opt.length / v[TOKENS_PER_S];
-    char line[256], valid[64] = "";
+    char valid[64] = "";
 
     if (!isnan(v[VALID_LOSS]))
         snprintf(valid, sizeof valid, " valid_loss %.4f", v[VALID_LOSS]);
-    snprintf(line, sizeof line, "step %lld/%lld loss %.4f%s lr %.3g grad_norm %.3f %.0f tok/s mfu %.1f%% left %lld:%02d",
-             (long long)r->state.step, (long long)o->train_iters, v[LOSS], valid, v[RATE], v[GRAD_NORM], v[TOKENS_PER_S],
-             100 * v[MFU], (long long)(left / 60), (int)fmod(left, 60));
-    o->line(line);
+    run_say(r, "step %lld/%lld loss %.4f%s lr %.3g grad_norm %.3f %.0f tok/s mfu %.1f%% left %lld:%02d",
+        (long long)r->state.step, (long long)o->train_iters, v[LOSS], valid, v[RATE], v[GRAD_NORM], v[TOKENS_PER_S],
+        100 * v[MFU], (long long)(left / 60), (int)fmod(left, 60));
 }
 
-static void print_plan(const struct run *r)
+static void print_start(const struct run *r)
 {
     const struct model *m = &r->m;
     double weights = 4e-6 * (double)m->size, step = 1e-6 * (double)r->step.exec.arena.total;
-    char line[256];
 
-    snprintf(line, sizeof line, "%lld parameters; MB: weights %.1f, gradients %.1f, moments %.1f, step %.1f",
-             (long long)m->count, weights, weights, 2 * weights, step);
-    r->o->line(line);
+    run_say(r, "%lld parameters; MB: weights %.1f, gradients %.1f, moments %.1f, step %.1f", (long long)m->count, weights,
+        weights, 2 * weights, step);
+    if (r->checkpoint)
+        run_say(r, "going on from %s", r->checkpoint);
+    if (r->state.step >= r->o->train_iters)
+        run_say(r, "step %lld of %lld is done: there is nothing to do", (long long)r->state.step, (long long)r->o->train_iters);
 }
 
 /* 1: a step was done; 0: the data are at their end. */
@@ -358,8 +189,7 @@ static int run_step(struct run *r, struct err *err)
     v[RSS_MB] = (double)u.ru_maxrss / 1024;
     if (r->metrics && metrics_put(r->metrics, r->state.step, v, (double)time(NULL), err) < 0)
         return -1;
-    if (r->o->line)
-        print_line(r, v);
+    print_line(r, v);
     return 1;
 }
 
@@ -368,8 +198,7 @@ static int loop(struct run *r, struct err *err)
     const struct run_options *o = r->o;
     int rc = 1;
 
-    if (o->line)
-        print_plan(r);
+    print_start(r);
     while (rc == 1 && r->state.step < o->train_iters && !*o->stop) {
         rc = run_step(r, err);
         if (rc == 1 && o->save_interval && r->state.step % o->save_interval == 0 && save(r, err) < 0)
@@ -381,23 +210,12 @@ static int loop(struct run *r, struct err *err)
 int run_train(const struct run_options *o, struct err *err)
 {
     struct run r = { .o = o, .saved = -1 };
-    char *checkpoint;
-    int rc;
+    int rc = run_open(&r, err);
 
-    if (find_checkpoint(o, &checkpoint, err) < 0)
-        return -1;
-    rc = open_all(&r, checkpoint, err);
     if (rc == 0)
         rc = loop(&r, err);
     if (r.metrics && metrics_close(r.metrics, rc == 0 ? err : &(struct err){ "" }) < 0)
         rc = -1;
-    dump_close(&r.dump);
-    step_release(&r.step);
-    data_close(r.train);
-    data_close(r.valid);
-    if (r.par)
-        par_free(r.par);
-    model_close(&r.m);
-    free(checkpoint);
+    run_close(&r);
     return rc;
 }

@@ -98,7 +98,17 @@ is 'documents' 1 '' '~lmpack' lmtrain -q run.conf data=docs.tks
 is 'another length' 1 '' '~seq_length' lmtrain -q run.conf data=rows.tks seq_length=8
 is 'no data' 1 '' '~none: neither a file nor a prefix' lmtrain -q run.conf data=none seq_length=8
 is 'more positions than learned ones' 1 '' '~16 positions' lmtrain -q run.conf model=gpt2.json data=bin split=1,0,0 seq_length=17
-is 'a token outside the vocabulary' 1 '' '~is not within' sh -c 'sed "s/32/30/" llama.json >small.json; lmtrain -q run.conf model=small.json data=rows.tks'
+sed 's/32/30/' llama.json >small.json
+is 'a stream of a larger vocabulary' 1 '' '~ids of a vocabulary of 32, the model has 30' lmtrain -q run.conf model=small.json data=rows.tks
+is 'a token outside the vocabulary' 1 '' '~is not within' lmtrain -q run.conf model=small.json data=bin split=1,0,0 seq_length=15
+mkdir -p tok tok2
+lmvocab -q -n 256 --from txt -o tok/tokenizer.json ids
+lmvocab -q -n 300 --from txt -o tok2/tokenizer.json ids
+lmtokenize -q -t tok --from txt ids | lmpack -q -L 16 -o other.tks
+sed 's/32/256/' llama.json >bytes.json
+is 'a tokenizer that is not the data'"'"'s' 1 '' '~tokens of another tokenizer' lmtrain -q run.conf model=bytes.json data=other.tks tokenizer=tok2
+is 'no such tokenizer' 1 '' '~tokenizer=nowhere' lmtrain -q run.conf data=rows.tks tokenizer=nowhere
+is 'the tokenizer beside a config goes into checkpoints' 0 '' '' sh -c 'cp bytes.json tok/config.json; lmtrain -q run.conf model=tok/config.json data=other.tks out=wt && cmp wt/step_6/tokenizer.json tok/tokenizer.json'
 is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtrain -q run.conf model=cut.json data=rows.tks'
 is 'another family' 1 '' "~no such model_type: 'bert'" sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
 is 'no weights in a directory' 1 '' '~safetensors' sh -c 'mkdir -p nw; cp llama.json nw/config.json; lmtrain -q run.conf model=nw data=rows.tks'

@@ -1,0 +1,39 @@
+/* run_in.h - what the files of a run share: run_open.c opens it, run.c runs it. */
+#ifndef TRAIN_RUN_IN_H
+#define TRAIN_RUN_IN_H
+
+#include "train/ckpt.h"
+#include "train/dump.h"
+#include "train/lr.h"
+#include "train/metrics.h"
+#include "train/run.h"
+#include "train/step.h"
+
+struct run {
+    const struct run_options *o;
+    char *checkpoint; /* that it goes on from, or NULL; owned */
+    char *tokenizer;  /* directory whose files go into checkpoints, or NULL; owned */
+    struct model m;
+    struct par *par;
+    struct step step;
+    struct data *train, *valid;
+    struct lr lr;
+    struct metrics *metrics; /* NULL without out= */
+    struct dump dump;
+    struct ckpt_state state;
+    int64_t saved;           /* step of the last checkpoint */
+    double flops;            /* of one trained token, as a share of what the threads do in a second at most */
+};
+
+/* The columns of metrics.tsv behind "step". */
+extern const char *const run_columns[];
+
+/* A line for the user, unless the run is quiet. */
+void run_say(const struct run *r, const char *fmt, ...) ERR_PRINTF(2, 3);
+
+/* Open all that r->o names; what can be refused is refused here, before the first step.  run_close() in any
+ * case. */
+int run_open(struct run *r, struct err *err);
+void run_close(struct run *r);
+
+#endif

@@ -1,0 +1,270 @@
+/* run_open.c - a run's checkpoint, tokenizer, model and data. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "libcommon/base/mem.h"
+#include "libcommon/text/tokenizer.h"
+#include "train/run_in.h"
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool is_checkpoint(const char *path)
+{
+    char manifest[4096];
+    struct stat st;
+
+    return snprintf(manifest, sizeof manifest, "%s/MANIFEST", path) < (int)sizeof manifest && stat(manifest, &st) == 0;
+}
+
+/* The checkpoint to go on from (caller frees), or NULL: a fresh start. */
+static int find_checkpoint(const struct run_options *o, char **path, struct err *err)
+{
+    bool given = o->resume && strcmp(o->resume, "auto") != 0;
+    const char *dir = given ? o->resume : o->out;
+    int rc;
+
+    *path = NULL;
+    if (given && is_checkpoint(dir)) {
+        *path = xstrdup(dir);
+        return 0;
+    }
+    if (!dir || (!given && !is_directory(dir)))
+        return 0;
+    rc = ckpt_find(dir, path, o->warn, err);
+    if (rc == 0 && given)
+        return err_set(err, "%s: holds no checkpoint", dir);
+    if (rc == 1 && !o->resume) {
+        err_set(err, "%s: a checkpoint is there already: resume=auto goes on from it", *path);
+        free(*path);
+        *path = NULL;
+        return -1;
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static char *directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = xstrdup(slash ? path : ".");
+
+    if (slash)
+        dir[slash == path ? 1 : slash - path] = 0;
+    return dir;
+}
+
+static bool holds_tokenizer(const char *dir)
+{
+    char path[4096];
+    struct stat st;
+
+    return snprintf(path, sizeof path, "%s/tokenizer.json", dir) < (int)sizeof path && stat(path, &st) == 0;
+}
+
+/* The directory that tokenizer= names, or a tokenizer.json in it; else that of the model or of its config, where
+ * a tokenizer is. */
+static int find_tokenizer(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+    struct stat st;
+
+    if (o->tokenizer && stat(o->tokenizer, &st) < 0)
+        return err_set(err, "tokenizer=%s:", o->tokenizer);
+    if (o->tokenizer) {
+        r->tokenizer = S_ISDIR(st.st_mode) ? xstrdup(o->tokenizer) : directory_of(o->tokenizer);
+        return holds_tokenizer(r->tokenizer) ? 0
+                                             : err_set(err, "tokenizer=%s: no tokenizer.json is there", o->tokenizer);
+    }
+    r->tokenizer = is_directory(o->model) ? xstrdup(o->model) : directory_of(o->model);
+    if (holds_tokenizer(r->tokenizer))
+        return 0;
+    free(r->tokenizer);
+    r->tokenizer = NULL;
+    if (o->out)
+        run_say(r, "no tokenizer= and none beside the model: checkpoints will have none");
+    return 0;
+}
+
+/* Tokens of different tokenizers do not go together. */
+static int check_fingerprints(const struct run *r, struct err *err)
+{
+    const uint8_t *train = data_fingerprint(r->train), *valid = r->valid ? data_fingerprint(r->valid) : NULL;
+    struct tokenizer *t;
+    int rc = 0;
+
+    if (train && valid && memcmp(train, valid, 32) != 0)
+        return err_set(err, "%s and %s: tokens of different tokenizers, by their fingerprints", r->o->data, r->o->valid);
+    if (!train || !r->tokenizer)
+        return 0;
+    t = tokenizer_open(r->tokenizer, err);
+    if (!t) {
+        err_prefix(err, "whether the tokens are this tokenizer's cannot be told");
+        r->o->warn(err->msg);
+        return 0;
+    }
+    if (memcmp(tokenizer_info(t)->fingerprint, train, 32) != 0)
+        rc = err_set(err, "%s: tokens of another tokenizer than %s, by their fingerprints", r->o->data, r->tokenizer);
+    tokenizer_free(t);
+    return rc;
+}
+
+/* The model: a checkpoint's, a directory's, or fresh from a config. */
+static int open_model(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+    const char *checkpoint = r->checkpoint;
+    struct config c;
+
+    if (!checkpoint && is_directory(o->model))
+        return model_open(&r->m, o->model, err);
+    if (config_open(&c, checkpoint ? checkpoint : o->model, err) < 0 || model_init(&r->m, &c, err) < 0)
+        return -1;
+    if (!checkpoint)
+        model_randomize(&r->m, (uint64_t)o->seed);
+    return 0;
+}
+
+static struct data *open_train(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+
+    return data_open(&(struct data_options){
+        .path = o->data,
+        .order = o->data_order,
+        .length = o->seq_length,
+        .split = o->split,
+        .which = SAMPLER_TRAIN,
+        .samples = (uint64_t)o->train_iters * (uint64_t)o->global_batch_size,
+        .seed = (uint64_t)o->seed,
+        .vocab = r->m.config.vocab,
+    }, err);
+}
+
+/* What valid= names, or the validation split of data=, where it has one; the same sequences each time. */
+static int open_valid(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+    struct data_options d = {
+        .path = o->valid ? o->valid : o->data,
+        .order = DATA_BY_KIND,
+        .length = data_length(r->train),
+        .split = o->valid ? "1,0,0" : o->split,
+        .which = o->valid ? SAMPLER_TRAIN : SAMPLER_VALID,
+        .samples = o->full_validation ? 0 : (uint64_t)o->eval_iters * (uint64_t)o->global_batch_size,
+        .once = true,
+        .seed = (uint64_t)o->seed,
+        .vocab = r->m.config.vocab,
+    };
+    uint64_t none;
+
+    if ((!o->eval_iters && !o->full_validation) || (!o->valid && !data_has_splits(r->train)))
+        return 0;
+    if (!o->valid && sampler_range(o->split, SAMPLER_VALID, 1, &none, &none, err) != 1)
+        return 0;
+    r->valid = data_open(&d, err);
+    if (r->valid || o->valid)
+        return r->valid ? 0 : -1;
+    run_say(r, "no validation: %s", err->msg);
+    return 0;
+}
+
+static int check_length(const struct run *r, int64_t length, struct err *err)
+{
+    const struct config *c = &r->m.config;
+
+    if (length > c->max_pos && !arch_has(c, P_POS_EMBED)) {
+        run_say(r, "%s: sequences of %lld tokens are longer than the model's max_position_embeddings, %lld", r->o->data,
+                (long long)length, (long long)c->max_pos);
+    } else if (length > c->max_pos) {
+        return err_set(err, "%s: sequences of %lld tokens, the model has %lld positions", r->o->data, (long long)length,
+                       (long long)c->max_pos);
+    }
+    return 0;
+}
+
+/* Weights, moments and counts of a checkpoint. */
+static int load_checkpoint(struct run *r, const char *path, struct err *err)
+{
+    struct ckpt c = { .m = &r->m, .exp_avg = r->step.optim.exp_avg, .exp_avg_sq = r->step.optim.exp_avg_sq };
+
+    if (ckpt_load(path, &c, err) < 0)
+        return -1;
+    if (c.state.seed != (uint64_t)r->o->seed)
+        return err_set(err, "%s: was begun with seed=%llu, not %lld", path, (unsigned long long)c.state.seed,
+                       (long long)r->o->seed);
+    r->state = c.state;
+    r->saved = c.state.step;
+    return 0;
+}
+
+static void set_rates(struct run *r)
+{
+    const struct run_options *o = r->o;
+    double batch = (double)o->global_batch_size;
+
+    r->flops = 3 * plan_flops(&r->m.config, (double)r->step.opt.length) / (kernel_peak() * (double)o->threads);
+    r->lr = (struct lr){ .style = o->lr_decay_style, .wsd_style = o->lr_wsd_decay_style, .max = o->lr, .min = o->min_lr,
+                         .warmup = (double)o->lr_warmup_iters * batch, .decay = (double)o->lr_decay_iters * batch,
+                         .wsd_decay = (double)o->lr_wsd_decay_iters * batch };
+}
+
+static int open_out(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+
+    if (!o->out) {
+        if (!o->dump)
+            run_say(r, "no out=: nothing of this run is kept");
+        return 0;
+    }
+    if (mkdir(o->out, 0777) < 0 && errno != EEXIST)
+        return err_set(err, "%s: mkdir:", o->out);
+    r->metrics = metrics_open(o->out, run_columns, r->state.step, err);
+    return r->metrics ? 0 : -1;
+}
+
+int run_open(struct run *r, struct err *err)
+{
+    const struct run_options *o = r->o;
+    struct step_options opt = {
+        .micro_batch = o->micro_batch_size,
+        .global_batch = o->global_batch_size,
+        .per_token = o->calculate_per_token_loss,
+        .optim = { o->adam_beta1, o->adam_beta2, o->adam_eps, o->weight_decay, o->clip_grad },
+    };
+
+    if (find_checkpoint(o, &r->checkpoint, err) < 0 || find_tokenizer(r, err) < 0 || open_model(r, err) < 0 ||
+        !(r->train = open_train(r, err)))
+        return -1;
+    opt.length = data_length(r->train);
+    if (check_length(r, opt.length, err) < 0 || open_valid(r, err) < 0 || check_fingerprints(r, err) < 0)
+        return -1;
+    r->par = par_new((int)o->threads);
+    step_init(&r->step, &r->m, r->par, &opt);
+    r->state.seed = (uint64_t)o->seed;
+    if (r->checkpoint && load_checkpoint(r, r->checkpoint, err) < 0)
+        return -1;
+    if (open_out(r, err) < 0)
+        return -1;
+    set_rates(r);
+    return o->dump ? dump_open(&r->dump, o->dump, &r->step, err) : 0;
+}
+
+void run_close(struct run *r)
+{
+    dump_close(&r->dump);
+    step_release(&r->step);
+    data_close(r->train);
+    data_close(r->valid);
+    par_free(r->par);
+    model_close(&r->m);
+    free(r->checkpoint);
+    free(r->tokenizer);
+}
