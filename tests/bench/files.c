@@ -1,5 +1,5 @@
-/* lmshard, both ways, against cp and sync of the same bytes: interleaved, nothing else waiting for the
- * disk, medians of 5.  SHARD_MB=256 sets the size; BENCH_DIR the disk. */
+/* Tools bound by disk and pipe against the plain command that moves the same bytes: interleaved, nothing else
+ * waiting for the disk, medians of 5.  FILES_MB=256 sets the size; BENCH_DIR the disk. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,12 +16,34 @@ enum { ROUNDS = 5 };
 
 static const struct {
     const char *name, *command;
-} commands[] = {
-    { "copy", "cp s.tks copy && sync copy" },
-    { "lmshard -o", "\"$B/bin/lmshard\" -q -o q s.tks" },
-    { "lmshard -x", "\"$B/bin/lmshard\" -q -x p -o q.tks" },
+    int peer; /* the row it is held against; its own: a ceiling */
+} rows[] = {
+    { "cp && sync", "cp s.tks copy && sync copy", 0 },
+    { "lmshard -o", "\"$B/bin/lmshard\" -q -o q s.tks", 0 },
+    { "lmshard -x", "\"$B/bin/lmshard\" -q -x p -o q.tks", 0 },
+    { "cat | cat", "cat s.jsonl | cat >/dev/null", 3 },
+    { "lmcat | cat", "\"$B/bin/lmcat\" -q s.jsonl | cat >/dev/null", 3 },
+    { "lmcat -j1 | cat", "\"$B/bin/lmcat\" -q -j1 s.jsonl | cat >/dev/null", 3 },
 };
-enum { N = sizeof commands / sizeof *commands };
+enum { N = sizeof rows / sizeof *rows };
+
+/* As many bytes of JSONL, lines of some 3000. */
+static void make_jsonl(uint64_t mb)
+{
+    struct io_out out;
+    struct err err;
+
+    if (io_create(&out, "s.jsonl", false, &err) < 0)
+        die("%s", err.msg);
+    for (uint64_t i = 0; out.bytes < mb << 20; i++) {
+        io_printf(&out, &err, "{\"text\":\"");
+        for (uint64_t k = 0, words = 100 + rng_u64(3, 3, i) % 900; k < words; k++)
+            io_printf(&out, &err, "%x%s", (unsigned)(rng_u64(4, i, k) >> 44), k % 17 ? " " : ".\\n");
+        io_printf(&out, &err, "\"}\n");
+    }
+    if (io_commit(&out, &err) < 0)
+        die("%s", err.msg);
+}
 
 /* Documents whose lengths are log-normal about 600 tokens, as FineWeb's. */
 static void make_stream(uint64_t mb)
@@ -77,30 +99,35 @@ static int by_value(const void *a, const void *b)
 
 int main(void)
 {
-    const char *base = getenv("BENCH_DIR"), *size = getenv("SHARD_MB");
+    const char *base = getenv("BENCH_DIR"), *size = getenv("FILES_MB");
     uint64_t mb = size ? strtoull(size, NULL, 10) : 256;
     double t[N][ROUNDS];
     char dir[4096];
 
-    snprintf(dir, sizeof dir, "%s/shard.XXXXXX", base ? base : "/tmp");
+    snprintf(dir, sizeof dir, "%s/files.XXXXXX", base ? base : "/tmp");
     if (!getenv("B") || !mkdtemp(dir) || chdir(dir) < 0)
         die("%s:", dir);
     make_stream(mb);
-    run(commands[1].command);
+    make_jsonl(mb);
+    run(rows[1].command);
     run("mv q.bin p.bin && mv q.idx p.idx");
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < N; i++) {
             run("rm -f copy q.bin q.idx q.tks");
             sync();
-            t[i][round] = run(commands[i].command);
+            t[i][round] = run(rows[i].command);
         }
-    run("rm -f copy q.bin q.idx q.tks p.bin p.idx s.tks");
+    run("rm -f copy q.bin q.idx q.tks p.bin p.idx s.tks s.jsonl");
     if (chdir("/") < 0 || rmdir(dir) < 0)
         err_warn("%s:", dir);
     for (int i = 0; i < N; i++)
         qsort(t[i], ROUNDS, sizeof **t, by_value);
-    for (int i = 1; i < N; i++)
-        printf("%s\t%.0f MB/s\tcp && sync %.0f MB/s\tratio %.2f\n", commands[i].name, (double)mb / t[i][ROUNDS / 2],
-               (double)mb / t[0][ROUNDS / 2], t[0][ROUNDS / 2] / t[i][ROUNDS / 2]);
+    for (int i = 0; i < N; i++) {
+        double peer = t[rows[i].peer][ROUNDS / 2], own = t[i][ROUNDS / 2];
+
+        if (rows[i].peer != i)
+            printf("%s\t%.0f MB/s\t%s %.0f MB/s\tratio %.2f\n", rows[i].name, (double)mb / own, rows[rows[i].peer].name,
+                   (double)mb / peer, peer / own);
+    }
     return 0;
 }
