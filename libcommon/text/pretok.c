@@ -10,8 +10,6 @@
 #include "libcommon/text/regex.h"
 #include "libcommon/text/unicode.h"
 
-#define CODE_POINTS 0x110000
-
 enum pretok_class pretok_class(const struct pretok *p, const char *text, int *len)
 {
     const uint8_t *s = (const uint8_t *)text;
@@ -156,16 +154,21 @@ static const struct pretok_known *find(const char *pattern, size_t n)
 /* Two-stage table of classes; equal pages are kept once. */
 static void make_classes(struct pretok *p)
 {
+    static const uint8_t classes[UNICODE_GENERAL + 1] = {
+        [UNICODE_GC_LU] = PRETOK_LETTER, [UNICODE_GC_LL] = PRETOK_LETTER, [UNICODE_GC_LT] = PRETOK_LETTER,
+        [UNICODE_GC_LM] = PRETOK_LETTER, [UNICODE_GC_LO] = PRETOK_LETTER, [UNICODE_ND] = PRETOK_NUMBER,
+        [UNICODE_NL] = PRETOK_NUMBER,    [UNICODE_NO] = PRETOK_NUMBER,
+    };
     uint8_t page[256];
     size_t pages = 0, k;
 
     p->class = xmalloc((size_t)256 * 256);
-    for (uint32_t first = 0; first < CODE_POINTS; first += 256) {
-        for (uint32_t i = 0; i < 256; i++)
-            page[i] = unicode_letter(first + i)   ? PRETOK_LETTER
-                      : unicode_number(first + i) ? PRETOK_NUMBER
-                      : unicode_space(first + i)  ? PRETOK_SPACE
-                                                  : PRETOK_OTHER;
+    for (uint32_t first = 0; first < UNICODE_END; first += 256) {
+        for (uint32_t i = 0; i < 256; i++) {
+            unsigned record = unicode_record(first + i);
+
+            page[i] = record & UNICODE_SPACE ? PRETOK_SPACE : classes[record & UNICODE_GENERAL];
+        }
         for (k = 0; k < pages && memcmp(p->class + k * 256, page, 256) != 0; k++)
             ;
         if (k == pages)

@@ -89,75 +89,126 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
     return 0;
 }
 
+/* The bytes of a piece, zero padded, and its length, of s, of which 16 bytes can be read. */
+static inline void load_key(const char *s, size_t len, uint64_t *low, uint64_t *high)
+{
+    static const uint8_t ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+    uint64_t mask[2];
+
+    memcpy(mask, ones + 16 - len, 16);
+    memcpy(low, s, 8);
+    memcpy(high, s + 8, 8);
+    *low &= mask[0];
+    *high = (*high & mask[1]) | (uint64_t)len << 56;
+}
+
 /* The keys of the first k pieces of the batch, of which the first begins at `at`; 0 for a long one. */
 static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, size_t at, size_t k)
 {
+    const struct wordcache_entry *entry = e->cache.entry;
+    int shift = e->cache.shift;
+
     for (size_t i = 0; i < k; i++) {
-        size_t len = e->end[i] - at;
-        uint64_t low = 0, high = 0;
+        size_t end = e->end[i], len = end - at;
+        uint64_t low = 0, high = 0, hash;
 
         if (len <= WORDCACHE_SHORT) {
             if (n - at >= 16) {
-                memcpy(&low, text + at, 8);
-                memcpy(&high, text + at + 8, 8);
-                low &= len < 8 ? ((uint64_t)1 << 8 * len) - 1 : ~(uint64_t)0;
-                high &= len > 8 ? ((uint64_t)1 << 8 * (len - 8)) - 1 : 0;
+                load_key(text + at, len, &low, &high);
             } else {
                 char s[16] = { 0 };
 
-                memcpy(s, text + at, len);
-                memcpy(&low, s, 8);
-                memcpy(&high, s + 8, 8);
+                load_key(memcpy(s, text + at, len), len, &low, &high);
             }
-            high |= (uint64_t)len << 56;
         }
+        hash = wordcache_hash(low, high);
+        __builtin_prefetch(&entry[hash >> shift]);
         e->low[i] = low;
         e->high[i] = high;
-        e->hash[i] = wordcache_hash(low, high);
-        __builtin_prefetch(&e->cache.entry[e->hash[i] >> e->cache.shift]);
-        at = e->end[i];
+        e->hash[i] = hash;
+        at = end;
     }
 }
 
+/* Append the ids of a cached piece. */
+static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry)
+{
+    const uint32_t *ids = entry->n <= 3 ? entry->id : e->cache.more + entry->id[0];
+
+    memcpy(e->out->v + e->out->n, ids, entry->n * sizeof *ids);
+    e->out->n += entry->n;
+}
+
+/* Piece i of the batch, of at most WORDCACHE_SHORT bytes, wherever it is. */
 static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 {
     const struct wordcache_entry *entry = e->cache.entry;
     size_t at = (size_t)(e->hash[i] >> e->cache.shift), n = 0;
     uint64_t low = e->low[i], high = e->high[i];
-    struct tokenizer_ids *out = e->out;
 
     while (n < 4 && (entry[at ^ n].low != low || entry[at ^ n].high != high))
         n++;
     if (n < 4) {
-        entry += at ^ n;
-        mem_grow(&out->v, &out->cap, out->n + WORDCACHE_SHORT, sizeof *out->v);
-        memcpy(out->v + out->n, entry->n <= 3 ? entry->id : e->cache.more + entry->id[0],
-               entry->n * sizeof *entry->id);
-        out->n += entry->n;
+        put(e, &entry[at ^ n]);
         return 0;
     }
     n = merge(e, s, (size_t)(high >> 56));
     if (!n)
         return -1;
-    wordcache_add(&e->cache, low, high, out->v + out->n - n, n);
+    wordcache_add(&e->cache, low, high, e->out->v + e->out->n - n, n);
+    return 0;
+}
+
+/* The first of the pieces [i, k) of the batch that does not stand at its first place in the cache with at most
+ * three ids; the ids of those before it are appended. */
+static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
+{
+    const struct wordcache_entry *entries = e->cache.entry;
+    uint32_t *v = e->out->v + e->out->n;
+    int shift = e->cache.shift;
+
+    for (; i < k; i++) {
+        const struct wordcache_entry *entry = &entries[e->hash[i] >> shift];
+
+        if (entry->low != e->low[i] || entry->high != e->high[i] || entry->n - 1 >= 3)
+            break;
+        memcpy(v, entry->id, sizeof entry->id); /* three, of which n count */
+        v += entry->n;
+    }
+    e->out->n = (size_t)(v - e->out->v);
+    return i;
+}
+
+/* The k pieces of the batch, of which the first begins at `at`. */
+static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at, size_t k)
+{
+    struct tokenizer_ids *out = e->out;
+
+    for (size_t i = 0; i < k; i++) {
+        size_t start;
+
+        if (out->cap - out->n < 3 * (k - i) + WORDCACHE_SHORT)
+            mem_grow(&out->v, &out->cap, out->n + 3 * (k - i) + WORDCACHE_SHORT, sizeof *out->v);
+        i = encode_hits(e, i, k);
+        if (i == k)
+            break;
+        start = i ? e->end[i - 1] : at;
+        if ((e->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, e->end[i] - start)) < 0)
+            return -1;
+    }
     return 0;
 }
 
 /* A segment in its normal form without added tokens. */
 static int encode_pieces(struct tokenizer_encoder *e, const char *text, size_t n)
 {
-    for (size_t at = 0, k; at < n;) {
+    for (size_t at = 0, k; at < n; at = e->end[k - 1]) {
         k = pretok_ends(e->t->pretok, text, n, at, e->end, PIECES, e->err);
         if (k == PRETOK_ERROR)
             return -1;
         make_keys(e, text, n, at, k);
-        for (size_t i = 0; i < k; i++) {
-            int rc = e->high[i] ? short_piece(e, text + at, i) : long_piece(e, text + at, e->end[i] - at);
-
-            if (rc < 0)
-                return -1;
-            at = e->end[i];
-        }
+        if (encode_batch(e, text, at, k) < 0)
+            return -1;
     }
     return 0;
 }
