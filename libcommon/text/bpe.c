@@ -9,7 +9,8 @@
 
 #define NO_PAIR UINT64_MAX
 #define NO_RANK UINT32_MAX
-#define SHORT 32 /* pieces up to so many bytes go without a heap */
+#define SHORT 255 /* pieces up to so many bytes go without a heap */
+#define BLOCK 16
 
 /* The byte that a character of the byte alphabet stands for, or -1: 33-126, 161-172 and 174-255 for
  * themselves, U+0100 and on for the others in order. */
@@ -52,6 +53,8 @@ void bpe_release(struct bpe *b)
     free(b->index);
     free(b->pair);
     free(b->merged);
+    free(b->byte_rank);
+    free(b->filter);
     *b = (struct bpe){ 0 };
 }
 
@@ -154,9 +157,14 @@ static uint64_t pair_key(uint32_t left, uint32_t right)
     return (uint64_t)left << 43 | (uint64_t)right << 22;
 }
 
+static uint64_t pair_hash(uint64_t key)
+{
+    return key * 0x9e3779b97f4a7c15;
+}
+
 static size_t pair_slot(const struct bpe *b, uint64_t key)
 {
-    return (size_t)(key * 0x9e3779b97f4a7c15 >> (64 - b->pair_bits));
+    return (size_t)(pair_hash(key) >> (64 - b->pair_bits));
 }
 
 static void insert_pair(struct bpe *b, uint64_t key, uint32_t rank)
@@ -214,53 +222,115 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
     return 0;
 }
 
-void bpe_finish(struct bpe *b)
-{
-    if (!b->pair)
-        grow_pairs(b);
-}
 
-/* The rank of a merge, or NO_RANK. */
+/* The rank of a merge, or NO_RANK.  Most pairs have none, which the filter tells without going to the table,
+ * for which the processor's caches are too small. */
 static inline uint32_t rank(const struct bpe *b, uint32_t left, uint32_t right)
 {
-    uint64_t key = pair_key(left, right), found;
+    uint64_t key = pair_key(left, right), hash = pair_hash(key), bit = hash >> (64 - b->filter_bits), found;
     size_t mask = ((size_t)1 << b->pair_bits) - 1;
 
-    for (size_t i = pair_slot(b, key); (found = b->pair[i]) != NO_PAIR; i = (i + 1) & mask)
-        if (!((found ^ key) >> 22))
+    if (!(b->filter[bit / 64] >> bit % 64 & 1))
+        return NO_RANK;
+    for (size_t i = (size_t)(hash >> (64 - b->pair_bits)); (found = b->pair[i]) != NO_PAIR; i = (i + 1) & mask)
+        if (!((found ^ key) >> 22)) {
+            __builtin_prefetch(&b->merged[found & BPE_MAX_MERGES]);
             return (uint32_t)found & BPE_MAX_MERGES;
+        }
     return NO_RANK;
 }
 
-/* Few tokens: look for the lowest rank again after each merge. */
-static size_t merge_short(const struct bpe *b, uint32_t *id, size_t n)
+void bpe_finish(struct bpe *b)
 {
-    uint32_t ranks[SHORT];
+    size_t slots;
 
-    for (size_t i = 0; i + 1 < n; i++)
-        ranks[i] = rank(b, id[i], id[i + 1]);
-    while (n > 1) {
+    if (!b->pair)
+        grow_pairs(b);
+    for (b->filter_bits = 12; (size_t)1 << b->filter_bits < 8 * b->n_merges; b->filter_bits++)
+        ;
+    b->filter = xcalloc((size_t)1 << (b->filter_bits - 6), sizeof *b->filter);
+    slots = (size_t)1 << b->pair_bits;
+    for (size_t i = 0; i < slots; i++)
+        if (b->pair[i] != NO_PAIR) {
+            uint64_t bit = pair_hash(b->pair[i] >> 22 << 22) >> (64 - b->filter_bits);
+
+            b->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+        }
+    b->byte_rank = xmalloc(65536 * sizeof *b->byte_rank);
+    for (int left = 0; left < 256; left++)
+        for (int right = 0; right < 256; right++) {
+            bool both = b->byte_id[left] != BPE_NONE && b->byte_id[right] != BPE_NONE;
+
+            b->byte_rank[left << 8 | right] = both ? rank(b, b->byte_id[left], b->byte_id[right]) : NO_RANK;
+        }
+}
+
+/* A piece of at most SHORT bytes: tokens by place, each with what the merge with the next one is worth, rank and
+ * place in one number, and the least of each block of those. */
+struct pending {
+    uint32_t value[SHORT + 1], least[(SHORT + 1) / BLOCK];
+    uint8_t next[SHORT + 1], prev[SHORT + 1];
+};
+
+static void set_least(struct pending *p, size_t block)
+{
+    uint32_t least = NO_RANK;
+
+    for (size_t i = block * BLOCK; i < (block + 1) * BLOCK; i++)
+        least = p->value[i] < least ? p->value[i] : least;
+    p->least[block] = least;
+}
+
+static uint32_t value(const struct bpe *b, const uint32_t *id, size_t at, size_t next)
+{
+    uint32_t r = rank(b, id[at], id[next]);
+
+    return r == NO_RANK ? r : r << 8 | (uint32_t)at;
+}
+
+static size_t merge_short(const struct bpe *b, const char *piece, uint32_t *id, size_t n)
+{
+    const uint8_t *s = (const uint8_t *)piece;
+    size_t blocks = (n + BLOCK - 1) / BLOCK, used = 0;
+    struct pending p;
+
+    for (size_t i = 0; i < blocks * BLOCK; i++) {
+        uint32_t r = i + 1 < n ? b->byte_rank[s[i] << 8 | s[i + 1]] : NO_RANK;
+
+        p.value[i] = r == NO_RANK ? r : r << 8 | (uint32_t)i;
+        p.next[i] = (uint8_t)(i + 1);
+        p.prev[i] = (uint8_t)(i - 1);
+    }
+    for (size_t i = 0; i < blocks; i++)
+        set_least(&p, i);
+    for (;;) {
         uint32_t best = NO_RANK;
-        size_t at = 0;
+        size_t at, next, prev;
 
-        for (size_t i = 0; i + 1 < n; i++)
-            if (ranks[i] < best) {
-                best = ranks[i];
-                at = i;
-            }
+        for (size_t i = 0; i < blocks; i++)
+            best = p.least[i] < best ? p.least[i] : best;
         if (best == NO_RANK)
             break;
-        id[at] = b->merged[best];
-        n--;
-        memmove(id + at + 1, id + at + 2, (n - at - 1) * sizeof *id);
-        if (at + 1 < n) {
-            memmove(ranks + at + 1, ranks + at + 2, (n - at - 2) * sizeof *ranks);
-            ranks[at] = rank(b, id[at], id[at + 1]);
-        }
+        at = best & 255;
+        next = p.next[at];
+        prev = at ? p.prev[at] : at;
+        id[at] = b->merged[best >> 8];
+        p.value[next] = NO_RANK;
+        if (next / BLOCK != at / BLOCK)
+            set_least(&p, next / BLOCK);
+        next = p.next[at] = p.next[next];
+        p.value[at] = next < n ? value(b, id, at, next) : NO_RANK;
+        if (next < n)
+            p.prev[next] = (uint8_t)at;
         if (at)
-            ranks[at - 1] = rank(b, id[at - 1], id[at]);
+            p.value[prev] = value(b, id, prev, at);
+        if (prev / BLOCK != at / BLOCK)
+            set_least(&p, prev / BLOCK);
+        set_least(&p, at / BLOCK);
     }
-    return n;
+    for (size_t i = 0; i < n; i = p.next[i])
+        id[used++] = id[i];
+    return used;
 }
 
 static void push(struct bpe_scratch *s, uint32_t r, size_t at)
@@ -351,7 +421,7 @@ size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece,
             return 0;
     }
     if (n <= SHORT)
-        return merge_short(b, id, n);
+        return merge_short(b, piece, id, n);
     n = merge_long(b, s, n);
     memcpy(out, id, n * sizeof *out);
     if (s->id_cap > 1 << 20) /* of one long piece */

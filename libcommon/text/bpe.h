@@ -39,8 +39,10 @@ struct bpe {
     uint32_t n_ids;       /* highest id + 1 */
     uint32_t byte_id[256]; /* BPE_NONE where the vocabulary has no token of that byte */
     uint64_t *pair;       /* open addressing: left id 21, right id 21, rank 22 bits; ~0 for none */
-    unsigned pair_bits;
-    uint32_t *merged; /* [n_merges] id */
+    unsigned pair_bits, filter_bits;
+    uint64_t *filter; /* a bit for the hash of every pair */
+    uint32_t *merged;    /* [n_merges] id */
+    uint32_t *byte_rank; /* [65536] of the merge of two bytes, UINT32_MAX for none */
     size_t n_merges, merged_cap;
     bool whole; /* a piece that is a token is that token, whatever the merges say (ignore_merges) */
 };

@@ -9,9 +9,9 @@
 #define FIRST_BITS 13
 #define LAST_BITS 20
 #define MORE_MOST ((size_t)1 << 20) /* ids of pieces that have more than three */
-#define BIG_FIRST_BITS 12
-#define BIG_LAST_BITS 18
-#define POOL_MOST ((size_t)16 << 20)
+#define BIG_BITS 19
+#define WAYS 8 /* entries where a long piece may stand */
+#define RING ((size_t)32 << 20)
 
 static void make_short(struct wordcache *c, int bits)
 {
@@ -21,27 +21,22 @@ static void make_short(struct wordcache *c, int bits)
     c->used = 0;
 }
 
-static void make_long(struct wordcache *c, unsigned bits)
-{
-    arena_reserve(&c->long_arena, sizeof *c->big << bits);
-    c->big = arena_alloc(&c->long_arena, sizeof *c->big << bits);
-    c->big_bits = bits;
-    c->big_used = 0;
-}
-
 void wordcache_init(struct wordcache *c)
 {
+    size_t size = sizeof *c->big << BIG_BITS;
+
     *c = (struct wordcache){ 0 };
     make_short(c, FIRST_BITS);
-    make_long(c, BIG_FIRST_BITS);
+    arena_reserve(&c->ring_arena, RING + size);
+    c->big = arena_alloc(&c->ring_arena, size);
+    c->ring = arena_alloc(&c->ring_arena, RING);
 }
 
 void wordcache_release(struct wordcache *c)
 {
     arena_release(&c->arena);
-    arena_release(&c->long_arena);
+    arena_release(&c->ring_arena);
     free(c->more);
-    free(c->pool);
 }
 
 /* Where a piece may stand: four entries, two cache lines beside one another, its own one first.  The first
@@ -95,59 +90,47 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
     insert(c, &e);
 }
 
-static struct wordcache_long *find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash)
+static bool alive(const struct wordcache *c, const struct wordcache_long *e)
 {
-    size_t mask = ((size_t)1 << c->big_bits) - 1, i = (size_t)hash & mask;
+    return e->len && c->ring_end - e->at <= RING;
+}
 
-    for (; c->big[i].len; i = (i + 1) & mask)
-        if (c->big[i].hash == hash && c->big[i].len == len && memcmp(c->pool + c->big[i].at, s, len) == 0)
-            break;
-    return &c->big[i];
+static size_t ids_behind(size_t at, size_t len)
+{
+    return (at + len + 3) & ~(size_t)3;
 }
 
 const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n)
 {
-    const struct wordcache_long *e = find_long(c, s, len, hash);
+    const struct wordcache_long *e = &c->big[hash >> (64 - BIG_BITS) & ~(size_t)(WAYS - 1)];
 
-    *n = e->n;
-    return e->len ? (const uint32_t *)(const void *)(c->pool + ((e->at + e->len + 3) & ~(size_t)3)) : NULL;
+    for (int i = 0; i < WAYS; i++, e++) {
+        size_t at = (size_t)(e->at % RING);
+
+        if (e->hash != (uint32_t)hash || e->len != len || !alive(c, e) || memcmp(c->ring + at, s, len) != 0)
+            continue;
+        *n = e->n;
+        return (const uint32_t *)(const void *)(c->ring + ids_behind(at, len));
+    }
+    return NULL;
 }
 
-static void grow_long(struct wordcache *c)
-{
-    struct arena old = c->long_arena;
-    struct wordcache_long *e = c->big;
-    size_t n = (size_t)1 << c->big_bits;
-
-    c->long_arena = (struct arena){ 0 };
-    make_long(c, c->big_bits + 1);
-    for (size_t i = 0; i < n; i++)
-        if (e[i].len) {
-            *find_long(c, c->pool + e[i].at, e[i].len, e[i].hash) = e[i];
-            c->big_used++;
-        }
-    arena_release(&old);
-}
-
+/* In the place of one that is no more, or of the oldest. */
 void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n)
 {
-    size_t at = (c->pool_n + 3) & ~(size_t)3, ids_at = (at + len + 3) & ~(size_t)3;
-    bool full = 2 * c->big_used >= (size_t)1 << c->big_bits;
+    struct wordcache_long *e = &c->big[hash >> (64 - BIG_BITS) & ~(size_t)(WAYS - 1)], *oldest = e;
+    size_t at = (size_t)(c->ring_end % RING), size = ids_behind(at, len) + n * sizeof *ids - at;
 
-    if (full && c->big_bits < BIG_LAST_BITS) {
-        grow_long(c);
-        full = false;
-    }
-    if (full || ids_at + n * sizeof *ids > POOL_MOST) {
-        memset(c->big, 0, sizeof *c->big << c->big_bits);
-        c->big_used = 0;
+    if (at + size > RING) {
+        c->ring_end += RING - at;
         at = 0;
-        ids_at = (len + 3) & ~(size_t)3;
+        size = ids_behind(0, len) + n * sizeof *ids;
     }
-    c->pool_n = ids_at + n * sizeof *ids;
-    mem_grow(&c->pool, &c->pool_cap, c->pool_n, 1);
-    memcpy(c->pool + at, s, len);
-    memcpy(c->pool + ids_at, ids, n * sizeof *ids);
-    *find_long(c, s, len, hash) = (struct wordcache_long){ hash, (uint32_t)at, (uint16_t)len, (uint16_t)n };
-    c->big_used++;
+    for (int i = 0; i < WAYS && alive(c, oldest); i++)
+        if (!alive(c, &e[i]) || e[i].at < oldest->at)
+            oldest = &e[i];
+    memcpy(c->ring + at, s, len);
+    memcpy(c->ring + ids_behind(at, len), ids, n * sizeof *ids);
+    *oldest = (struct wordcache_long){ c->ring_end, (uint32_t)hash, (uint16_t)len, (uint16_t)n };
+    c->ring_end += size;
 }

@@ -1,9 +1,9 @@
 /* wordcache.h - pieces of text whose ids are known, so that a word that comes again costs a look-up.
  *
- * Two tables.  A piece of at most 15 bytes is its own key: the bytes and the length in 16 bytes, in entries
- * of 32 that hold up to three ids.  Longer ones, to WORDCACHE_LONGEST, are compared with a copy.  Tables
- * begin small, grow by doubling and end at a fixed size, where entries replace one another (short) or all are
- * dropped (long): memory is bounded, by about 60 MB.  One thread's own.
+ * Two tables.  A piece of at most 15 bytes is its own key: the bytes and the length in 16 bytes, in entries of 32
+ * that hold up to three ids; the table begins small and doubles up to a fixed size, where entries replace one
+ * another.  Longer pieces, to WORDCACHE_LONGEST, are compared with a copy, which stands in a ring with its ids:
+ * the oldest make room.  Memory is bounded, by about 80 MB, and used as it fills.  One thread's own.
  */
 #ifndef LIBCOMMON_TEXT_WORDCACHE_H
 #define LIBCOMMON_TEXT_WORDCACHE_H
@@ -22,24 +22,24 @@ struct wordcache_entry {
     uint32_t n;         /* of ids */
 };
 
+/* Where in the ring, counted from the first byte ever put there, a piece stands: its bytes, then at the next
+ * multiple of 4 its ids. */
 struct wordcache_long {
-    uint64_t hash;
-    uint32_t at; /* in pool: the bytes, then at the next multiple of 4 the ids */
-    uint16_t len, n;
+    uint64_t at;
+    uint32_t hash;
+    uint16_t len, n; /* bytes, 0 for none; ids */
 };
 
 struct wordcache {
-    struct arena arena, long_arena; /* the tables */
+    struct arena arena, ring_arena;
     struct wordcache_entry *entry;
     int shift; /* an index is hash >> shift */
     size_t used, replaced;
     uint32_t *more;
     size_t more_n, more_cap;
     struct wordcache_long *big;
-    unsigned big_bits;
-    size_t big_used;
-    char *pool;
-    size_t pool_n, pool_cap;
+    char *ring;
+    uint64_t ring_end; /* where the next piece goes */
 };
 
 void wordcache_init(struct wordcache *c);
