@@ -145,6 +145,16 @@ static inline float vec_most(vf x)
     return most;
 }
 
+/* The largest of n elements; -infinity of none. */
+static inline float vec_largest(int64_t n, const float *x)
+{
+    vf most = vec_splat(-__builtin_inff());
+
+    for (int64_t j = 0; j < n; j += VEC_LEN)
+        most = vec_max(most, vec_first(vec_load(x + j, n - j), n - j, -__builtin_inff()));
+    return vec_most(most);
+}
+
 /* e^x within 2 ulp where the result is a normal number; 0 below, infinity above, NaN for NaN.
  * x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial of e^r and the two parts of ln 2 are Cephes' (expf). */
 static inline vf vec_exp(vf x)

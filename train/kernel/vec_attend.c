@@ -33,15 +33,6 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static float largest(int64_t n, const float *x)
-{
-    vf most = vec_splat(-__builtin_inff());
-
-    for (int64_t j = 0; j < n; j += VEC_LEN)
-        most = vec_max(most, vec_first(vec_load(x + j, n - j), n - j, -__builtin_inff()));
-    return vec_most(most);
-}
-
 /* x = exp(x - from), its sum. */
 static float exponentials(int64_t n, float *x, float from)
 {
@@ -86,7 +77,7 @@ static void online_row(const struct kernel_attend *a, struct online *st, int64_t
     if (from == to)
         return;
     s += from - k0;
-    most = largest(to - from, s);
+    most = vec_largest(to - from, s);
     if (!(most <= st->most[row])) {
         by = expf(st->most[row] - most);
         st->sum[row] *= (double)by;

@@ -3,15 +3,6 @@
 
 #include "train/kernel/vec.h"
 
-static float largest(int64_t n, const float *x)
-{
-    vf most = vec_splat(-__builtin_inff());
-
-    for (int64_t j = 0; j < n; j += VEC_LEN)
-        most = vec_max(most, vec_first(vec_load(x + j, n - j), n - j, -__builtin_inff()));
-    return vec_most(most);
-}
-
 /* Sum of exp(x - most); with `keep` the terms replace x. */
 static double exp_sum(int64_t n, float *x, float most, bool keep)
 {
@@ -36,7 +27,7 @@ static double exp_sum(int64_t n, float *x, float most, bool keep)
 void VEC_NAME(ce)(int64_t n, int64_t cols, struct kernel_mat x, const int32_t *target, const float *dscale, float *loss)
 {
     for (int64_t i = 0; i < n; i++) {
-        float *row = x.p + i * x.ld, most = largest(cols, row), hit = row[target[i]], scale = dscale ? dscale[i] : 0;
+        float *row = x.p + i * x.ld, most = vec_largest(cols, row), hit = row[target[i]], scale = dscale ? dscale[i] : 0;
         double sum = exp_sum(cols, row, most, scale != 0);
 
         loss[i] = (float)((double)most + log(sum) - (double)hit);
