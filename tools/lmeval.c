@@ -15,6 +15,7 @@
 #include "libcommon/data/source.h"
 #include "libcommon/data/stream.h"
 #include "libcommon/text/tokenizer.h"
+#include "libcommon/text/unicode.h"
 #include "train/infer.h"
 
 /* Context by default, at most; tokens of a micro-batch, unless a window is larger; windows in it. */
@@ -170,21 +171,8 @@ static int stream_documents(struct ppl *p, struct err *err)
     return rc;
 }
 
-/* Is it white space to Python's str.split()? */
-static bool is_space(uint32_t c)
-{
-    static const uint32_t ranges[][2] = {
-        { 9, 13 }, { 28, 32 }, { 0x85, 0x85 }, { 0xa0, 0xa0 }, { 0x1680, 0x1680 }, { 0x2000, 0x200a },
-        { 0x2028, 0x2029 }, { 0x202f, 0x202f }, { 0x205f, 0x205f }, { 0x3000, 0x3000 },
-    };
-
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (c >= ranges[i][0] && c <= ranges[i][1])
-            return true;
-    return false;
-}
-
-/* len(re.split(r"\s+", text)), lm-evaluation-harness's count: white space and 1. */
+/* len(re.split(r"\s+", text)), lm-evaluation-harness's count: white space and 1.  To Python the separators
+ * U+001C to U+001F are white space, too. */
 static uint64_t count_words(const char *text, size_t n)
 {
     uint64_t words = 1;
@@ -194,7 +182,7 @@ static uint64_t count_words(const char *text, size_t n)
     for (size_t at = 0; at < n; at += (size_t)utf8_decode(text + at, n - at, &c)) {
         was = space;
         utf8_decode(text + at, n - at, &c);
-        space = is_space(c);
+        space = unicode_space(c) || (c >= 0x1c && c <= 0x1f);
         words += space && !was;
     }
     return words;

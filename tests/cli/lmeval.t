@@ -51,6 +51,11 @@ ok '--key' ppl -m m -k content k.jsonl
 near 'is that' tokens=1 loss="$(calc hit)"
 ok '--from txt' sh -c "printf 'ab\n' | lmeval ppl -m m --from txt >last"
 near 'with its newline' tokens=2 loss="$(calc '(hit + miss) / 2')" word_ppl="$(calc 'exp((hit + miss) / 2)')"
+# what separates words for Python: U+001C and U+00A0 do
+sed 's/"b":1/"Ĝ":1/; s/"Ã":3,"©":4/"Â":3,"ł":4/' m/tokenizer.json >space.json
+printf 'a\034a\302\240a' >space.txt
+ok 'white space' ppl -m m -t space.json space.txt
+near 'separates three words' tokens=5 loss="$(calc '(2 * hit + 3 * miss) / 5')" word_ppl="$(calc 'exp((2 * hit + 3 * miss) / 3)')"
 is 'special strings are text, and < is no token' 1 '' '~0x3c' sh -c "printf 'a<eos>a' | lmeval ppl -m m"
 
 # ids and loss of a golden case
