@@ -5,16 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/err.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 static const char *const names[] = { "portable", "avx2", "avx512" };
 
+/* The tier that LMPIPE_CPU names; the highest without it. */
+static enum cpu_tier wanted(void)
+{
+    const char *want = getenv("LMPIPE_CPU");
+
+    if (!want || !*want)
+        return CPU_AVX512;
+    for (int t = CPU_PORTABLE; t <= CPU_AVX512; t++)
+        if (strcmp(want, names[t]) == 0)
+            return (enum cpu_tier)t;
+    die("LMPIPE_CPU: '%s' is none of portable avx2 avx512", want);
+}
+
 static enum cpu_tier detect(void)
 {
-    enum cpu_tier best = CPU_PORTABLE;
-    const char *want = getenv("LMPIPE_CPU");
+    enum cpu_tier best = CPU_PORTABLE, most = wanted();
 
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -26,10 +40,7 @@ static enum cpu_tier detect(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi2"))
         best = CPU_AVX512;
 #endif
-    for (int t = CPU_PORTABLE; want && t <= (int)best; t++)
-        if (strcmp(want, names[t]) == 0)
-            return (enum cpu_tier)t;
-    return best;
+    return best < most ? best : most;
 }
 
 enum cpu_tier cpu_tier(void)

@@ -1,4 +1,5 @@
-/* cpu.h - which instruction set to use.  LMPIPE_CPU=portable|avx2|avx512 lowers it, for tests. */
+/* cpu.h - which instruction set to use.  LMPIPE_CPU=portable|avx2|avx512 lowers it, for tests; any
+ * other value is fatal. */
 #ifndef LIBCOMMON_BASE_CPU_H
 #define LIBCOMMON_BASE_CPU_H
 

@@ -381,6 +381,7 @@ static int finish(const struct opt_cmd *cmd, struct opt_common *common)
         opt_die(cmd, "--on-error: there is nothing to skip or replace here");
     if (common_values.jobs == 0)
         common_values.jobs = cpu_count();
+    cpu_tier(); /* a wrong LMPIPE_CPU is told by every program, before any work */
     *common = common_values;
     return 0;
 }

@@ -45,4 +45,5 @@ is 'a method that is none' 2 '' "~'x' is none of bestfit|concat" lmpack -L 3 --m
 is '--overlong with concat' 2 '' '~--overlong goes with' lmpack -L 3 --method concat --overlong drop
 is '--isolate with bestfit' 2 '' '~--isolate goes with' lmpack -L 3 --isolate
 is 'the input as output' 2 '' '~is both input and output' lmpack -L 3 -o rows.tks rows.tks
+is 'LMPIPE_CPU of another name' 1 '' "lmpack: LMPIPE_CPU: 'avx' is none of portable avx2 avx512\n" sh -c 'LMPIPE_CPU=avx lmpack -L 4 </dev/null'
 plan
