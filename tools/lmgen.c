@@ -16,6 +16,7 @@
 #include "libcommon/text/emit.h"
 #include "libcommon/text/tokenizer.h"
 #include "train/generate.h"
+#include "train/open.h"
 
 /* Tokens made by default; sequences at once, and read at once; tokens of a micro-batch. */
 enum { NEW = 128, SLOTS = 8, BATCH = 256, ROWS = 512 };
@@ -32,14 +33,15 @@ static const struct opt opts[] = {
     { 't', "tokenizer", OPT_STR, &tokenizer_path, "TOK", "tokenizer.json or its directory (the model's)", 0, 0 },
     { 'n', "tokens", OPT_INT, &most, "N", "tokens to generate at most (128)", 1, INT32_MAX },
     { 0, "temp", OPT_FLOAT, &sampling.temperature, "T", "temperature; 0: always the most likely token (0)", 0, 0 },
-    { 0, "top-k", OPT_INT, &sampling.top_k, "K", "sample from the K most likely tokens; 0: off (0)", 0, 0 },
-    { 0, "top-p", OPT_FLOAT, &sampling.top_p, "P", "sample from the fewest tokens of probability P (1)", 0, 0 },
-    { 0, "min-p", OPT_FLOAT, &sampling.min_p, "P", "sample from those with P times the highest probability (0)", 0, 0 },
+    { 0, "top-k", OPT_INT, &sampling.top_k, "K", "with --temp: sample from the K most likely tokens; 0: off (0)", 0, 0 },
+    { 0, "top-p", OPT_FLOAT, &sampling.top_p, "P", "with --temp: from the fewest tokens of probability P (1)", 0, 0 },
+    { 0, "min-p", OPT_FLOAT, &sampling.min_p, "P", "with --temp: from those with P times the highest probability (0)", 0, 0 },
     { 0, "repetition-penalty", OPT_FLOAT, &sampling.penalty, "R", "make tokens that occurred less likely (1)", 0, 0 },
     { 0, "seed", OPT_INT, &seed, "S", "of the random numbers (0)", 0, 0 },
     { 0, "stop", OPT_LIST, &stops, "STR", "stop before this string; may be given again", 0, 0 },
     { 0, "ignore-eos", OPT_FLAG, &ignore_eos, NULL, "go on past the token that ends a text", 0, 0 },
     { 0, "ids", OPT_FLAG, &by_ids, NULL, "prompts and output are token ids", 0, 0 },
+    { 'k', "key", OPT_STR, &source_options.key, "KEY", "take the prompt from this key of JSONL (prompt)", 0, 0 },
     { 0, "from", OPT_CHOICE, &source_options.from, "auto|jsonl|txt", "kind of standard input; auto: by content", 0, 0 },
     { 0 },
 };
@@ -289,6 +291,8 @@ static void check_options(void)
         opt_die(&cmd, "--top-p: %g is not within 0..1", sampling.top_p);
     if (!(sampling.min_p >= 0 && sampling.min_p <= 1))
         opt_die(&cmd, "--min-p: %g is not within 0..1", sampling.min_p);
+    if (!(sampling.temperature > 0) && (sampling.top_k || sampling.top_p < 1 || sampling.min_p > 0))
+        opt_die(&cmd, "--top-k, --top-p and --min-p are for sampling: give a --temp above 0");
     if (!(sampling.penalty > 0))
         opt_die(&cmd, "--repetition-penalty: %g is not above 0", sampling.penalty);
     for (int i = 0; i < stops.n; i++)
@@ -319,15 +323,15 @@ int main(int argc, char **argv)
 {
     static struct job j;
     struct opt_common common;
-    struct err err;
+    struct err err, late;
     int i = opt_parse(&cmd, &common, argc, argv), rc;
 
     check_options();
     if (argc - i > 1 && !by_ids)
         opt_die(&cmd, "one operand too many: %s", argv[argc - 1]);
-    if (model_open(&j.model, model_dir, &err) < 0)
+    if (open_model(&j.model, model_dir, &err) < 0)
         die("%s", err.msg);
-    if (!by_ids && !(j.tok = tokenizer_open(tokenizer_path ? tokenizer_path : model_dir, &err)))
+    if (!by_ids && !(j.tok = open_tokenizer(tokenizer_path, model_dir, &err)))
         die("%s", err.msg);
     j.encoder = j.tok ? tokenizer_encoder_new(j.tok) : NULL;
     if (io_create(&j.out, common.output, false, &err) < 0)
@@ -341,8 +345,9 @@ int main(int argc, char **argv)
     } else {
         rc = run_input(&j, &err);
     }
-    if (rc == 0 && j.n)
-        rc = run_batch(&j, &err);
+    /* of a batch, what stands before a bad line is written */
+    if (j.n && (rc == 0 || j.batch) && run_batch(&j, rc < 0 ? &late : &err) < 0)
+        rc = -1;
     io_progress_end(&j.progress);
     if (rc < 0)
         die("%s", err.msg);

@@ -349,6 +349,15 @@ int ckpt_find(const char *out, char **path, void (*warn)(const char *message), s
     return rc;
 }
 
+int64_t ckpt_newest(const char *out)
+{
+    struct err ignored;
+    int64_t *steps, n = list(out, false, &steps, &ignored), newest = n > 0 ? steps[n - 1] : -1;
+
+    free(steps);
+    return newest;
+}
+
 /* An array of the model's layout out of one file of the checkpoint. */
 static int load_array(struct model *m, float *base, const char *dir, const char *name, struct err *err)
 {

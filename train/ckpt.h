@@ -43,6 +43,9 @@ int ckpt_verify(const char *path, struct err *err);
  * one before it is taken.  1 found; 0 none; -1 an error, as is that all of them are damaged. */
 int ckpt_find(const char *out, char **path, void (*warn)(const char *message), struct err *err);
 
+/* Step of the newest checkpoint in OUT, whole or not; -1: there is none. */
+int64_t ckpt_newest(const char *out);
+
 /* Read weights, moments and state of a checkpoint (verified against MANIFEST) into c, whose model has
  * been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
 int ckpt_load(const char *path, struct ckpt *c, struct err *err);

@@ -86,12 +86,19 @@ is 'no id' 1 '' "~prompt: byte 2: 'x1' is not an id" gen --ids 1 x1
 is 'nor this' 1 '' "~prompt: byte 2: '2,3' is not an id" gen --ids 1 2,3
 is 'nor this one' 1 '' '~prompt: byte 0: id 99999999999 is not below 8' gen --ids 99999999999
 printf '{"prompt":"1"}\n{"prompt":"9"}\n' >bad
-is 'in a batch' 1 '' '~standard input:2: prompt: byte 0: id 9' sh -c 'lmgen -m m --ids <bad'
+is 'in a batch, behind what stands before it' 1 '{"prompt":"1","text":"2 3 4 5 6","finish_reason":"eos"}\n' '~standard input:2: prompt: byte 0: id 9' sh -c 'lmgen -m m --ids <bad'
 printf '{"prompt":"1"}\n{"text":"9"}\n' >bad
-is 'no prompt' 1 '' "~standard input:2: " sh -c 'lmgen -m m --ids <bad'
+is 'no prompt' 1 '{"prompt":"1","text":"2 3 4 5 6","finish_reason":"eos"}\n' "~standard input:2: there is no key 'prompt'" sh -c 'lmgen -m m --ids <bad'
 is 'invalid UTF-8' 1 '' '~invalid UTF-8' sh -c "printf 'a\377' | lmgen -m m"
 is 'no model' 1 '' '~nowhere: No such file' lmgen -m nowhere --ids 1
 is 'no tokenizer' 1 '' '~nowhere' gen -t nowhere a
+ok 'a bad line, into a file: none' sh -c '! lmgen -m m --ids -o none <bad 2>err && [ ! -e none ]'
+is 'another key' 0 '{"prompt":"4","text":"5 6","finish_reason":"eos"}\n' '' sh -c "echo '{\"q\":\"4\"}' | lmgen -m m --ids -k q"
+mkdir -p run/step_9 run/step_10 bare
+is 'a run is no model' 1 '' 'lmgen: run: a run, not a model: name a checkpoint in it, the newest is step_10\n' lmgen -m run a
+is 'nor is its config.json' 1 '' '~m/config.json: not a directory' lmgen -m m/config.json a
+cp m/config.json m/model.safetensors bare
+is 'a model without tokenizer' 1 '' 'lmgen: bare: no tokenizer.json is in it: name the model'"'"'s tokenizer with -t\n' lmgen -m bare a
 cp -r m cut && head -c 1000 m/model.safetensors >cut/model.safetensors
 is 'cut weights' 1 '' '~cut/model.safetensors' lmgen -m cut --ids 1
 is 'a full disk' 1 '' '~No space left' sh -c 'lmgen -m m --ids 1 >/dev/full'
@@ -100,6 +107,10 @@ is 'two prompts' 2 '' '~one operand too many: b' gen a b
 is '--temp' 2 '' '~--temp: -1 is below 0' gen --temp -1 a
 is '--top-p out of range' 2 '' '~--top-p: 1.5 is not within 0..1' gen --top-p 1.5 a
 is '--min-p out of range' 2 '' '~--min-p: 2 is not within 0..1' gen --min-p 2 a
+for o in '--top-k 3' '--top-p 0.5' '--min-p 0.1'; do
+    is "$o needs a temperature" 2 '' '~--top-k, --top-p and --min-p are for sampling: give a --temp above 0' gen --ids $o 1
+done
+is 'filters that filter nothing do not' 0 '5 6' '' gen --ids --top-k 0 --top-p 1 --min-p 0 4
 is 'no penalty' 2 '' '~--repetition-penalty: 0 is not above 0' gen --repetition-penalty 0 a
 is 'an empty stop' 2 '' '~--stop: the string is empty' gen --stop '' a
 is '--stop with ids' 2 '' '~--stop goes with text' gen --ids --stop x 1
