@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 #include "libcommon/text/tokenizer.h"
 #include "libcommon/text/unicode.h"
 #include "train/infer.h"
+#include "train/open.h"
 
 /* Context by default, at most; tokens of a micro-batch, unless a window is larger; windows in it. */
 enum { CONTEXT = 4096, ROWS = 1024, WINDOWS = 256 };
@@ -150,6 +152,29 @@ static int add_record(struct ppl *p, const struct stream_record *rec, struct err
     return 0;
 }
 
+/* Were the stream's tokens made for this model?  Without a tokenizer of the model nobody knows, unless by
+ * the size of the vocabulary. */
+static int check_stream(const struct job *j, const struct stream_header *h, struct err *err)
+{
+    static const uint8_t unknown[sizeof h->fingerprint];
+    struct tokenizer *tok;
+    bool same;
+
+    if (h->vocab_size > j->model.config.vocab)
+        return err_set(err, "%s: its vocabulary of %" PRIu32 " tokens is above the model's of %" PRId64, j->path,
+                       h->vocab_size, j->model.config.vocab);
+    if (memcmp(h->fingerprint, unknown, sizeof unknown) == 0)
+        return 0;
+    tok = open_tokenizer(tokenizer_path, model_dir, err);
+    if (!tok && tokenizer_path)
+        return -1;
+    if (!tok && !common.quiet)
+        err_warn("%s: not known whether its tokenizer is the model's: %s", j->path, err->msg);
+    same = !tok || memcmp(tokenizer_info(tok)->fingerprint, h->fingerprint, sizeof unknown) == 0;
+    tokenizer_free(tok);
+    return same ? 0 : err_set(err, "%s: made with another tokenizer than %s", j->path, tokenizer_path ? tokenizer_path : model_dir);
+}
+
 static int stream_documents(struct ppl *p, struct err *err)
 {
     struct stream_reader *r = stream_open_memory(p->job->map.data, p->job->map.size, p->job->path, false, err);
@@ -159,7 +184,8 @@ static int stream_documents(struct ppl *p, struct err *err)
 
     if (!r)
         return -1;
-    while ((rc = stream_read(r, &rec, err)) == 1) {
+    rc = check_stream(p->job, stream_header(r), err);
+    for (; rc == 0 && (rc = stream_read(r, &rec, err)) == 1; rc = 0) {
         n++;
         if (add_record(p, &rec, err) < 0) {
             rc = err_prefix(err, "%s: record %" PRIu64, p->job->path, n);
@@ -281,7 +307,7 @@ static int ppl_run(struct ppl *p, struct err *err)
     p->loss = xmalloc((size_t)p->rows_max * sizeof *p->loss);
     if (stream) {
         rc = stream_documents(p, err);
-    } else if ((tok = tokenizer_open(tokenizer_path ? tokenizer_path : model_dir, err))) {
+    } else if ((tok = open_tokenizer(tokenizer_path, model_dir, err))) {
         p->encoder = tokenizer_encoder_new(tok);
         p->info = tokenizer_info(tok);
         rc = text_documents(p, err);
@@ -327,25 +353,36 @@ static const struct {
     { "ppl", ppl },
 };
 
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+/* The first operand's task. */
+static int find_task(const char *word)
+{
+    char names[256] = "";
+    int n = 0;
+
+    for (int i = 0; i < TASKS; i++) {
+        if (word && strcmp(tasks[i].name, word) == 0)
+            return i;
+        n += snprintf(names + n, sizeof names - (size_t)n, " %s", tasks[i].name);
+    }
+    if (word)
+        opt_die(&cmd, "'%s' is no task; the first operand is one of:%s", word, names);
+    opt_die(&cmd, "a task is needed:%s", names);
+}
+
 int main(int argc, char **argv)
 {
     struct job j = { 0 };
     struct err err;
-    int i = opt_parse(&cmd, &common, argc, argv);
-    size_t task = 0;
+    int i = opt_parse(&cmd, &common, argc, argv), task = find_task(argv[i]);
 
-    if (i == argc)
-        opt_die(&cmd, "a task is needed: ppl");
-    while (task < sizeof tasks / sizeof *tasks && strcmp(tasks[task].name, argv[i]) != 0)
-        task++;
-    if (task == sizeof tasks / sizeof *tasks)
-        opt_die(&cmd, "no such task: %s", argv[i]);
     if (argc - i > 2)
         opt_die(&cmd, "one operand too many: %s", argv[argc - 1]);
     if (!model_dir)
         opt_die(&cmd, "-m DIR is needed");
     j.path = argc - i > 1 ? argv[i + 1] : "-";
-    if (model_open(&j.model, model_dir, &err) < 0 || io_map(&j.map, j.path, &err) < 0 ||
+    if (open_model(&j.model, model_dir, &err) < 0 || io_map(&j.map, j.path, &err) < 0 ||
         io_create(&j.out, common.output, false, &err) < 0)
         die("%s", err.msg);
     j.par = par_new((int)common.jobs);

@@ -98,7 +98,23 @@ fi
 
 is 'nothing to predict' 1 '' '~w.tks: nothing to predict in 1 documents' sh -c 'echo 5 | lmtokenize --from ids --vocab-size 8 >w.tks; lmeval ppl -m m w.tks'
 printf '1 2\n3 9\n' | stream 10 >v.tks
-is 'ids beyond the vocabulary' 1 '' "lmeval: v.tks: record 2: token 1: id 9 is not below the model's vocabulary of 8\n" lmeval ppl -m m v.tks
+is 'a larger vocabulary' 1 '' "lmeval: v.tks: its vocabulary of 10 tokens is above the model's of 8\n" lmeval ppl -m m v.tks
+ok 'a stream that does not know its own' sh -c 'lmshard -o v v.tks && lmshard -x v -o w.tks'
+is 'ids beyond the vocabulary' 1 '' "lmeval: w.tks: record 2: token 1: id 9 is not below the model's vocabulary of 8\n" lmeval ppl -m m w.tks
+# the same tokens by the model's own tokenizer, and by one that has two of them exchanged
+echo '{"text":"abc"}' | lmtokenize -t m -o own.tks
+sed 's/"a":0,"b":1/"b":0,"a":1/' m/tokenizer.json >other.json
+echo '{"text":"bac"}' | lmtokenize -t other.json -o other.tks
+ok 'its own tokenizer' sh -c 'lmeval ppl -m m own.tks 2>err && [ ! -s err ]'
+is 'another tokenizer' 1 '' 'lmeval: other.tks: made with another tokenizer than m\n' lmeval ppl -m m other.tks
+is 'or than that of -t' 1 '' 'lmeval: own.tks: made with another tokenizer than other.json\n' lmeval ppl -m m -t other.json own.tks
+ok 'that of -t' lmeval ppl -m m -t other.json other.tks
+mkdir bare run run/step_3
+cp m/config.json m/model.safetensors bare
+is 'a model without tokenizer' 0 '*' '~lmeval: own.tks: not known whether its tokenizer is the model'"'"'s: bare: no tokenizer.json' lmeval ppl -m bare own.tks
+ok 'quiet' sh -c 'lmeval ppl -q -m bare own.tks 2>err && [ ! -s err ]'
+is 'text needs one' 1 '' '~bare: no tokenizer.json is in it: name the model'"'"'s tokenizer with -t' lmeval ppl -m bare a.txt
+is 'a run is no model' 1 '' 'lmeval: run: a run, not a model: name a checkpoint in it, the newest is step_3\n' lmeval ppl -m run a.txt
 head -c 150 s.tks >cut.tks
 is 'a cut stream' 1 '' '~cut.tks: byte 150: truncated' lmeval ppl -m m cut.tks
 printf '{"text":"a"}\n{"text":1}\n' >bad
@@ -112,7 +128,7 @@ else
     skip 'learned positions end' 'no ../shared'
 fi
 is 'no task' 2 '' '~a task is needed: ppl' lmeval -m m
-is 'no such task' 2 '' '~no such task: mmlu' lmeval mmlu -m m
+is 'no such task' 2 '' "~'mmlu' is no task; the first operand is one of: ppl" lmeval mmlu -m m
 is '-m is needed' 2 '' '~-m DIR is needed' lmeval ppl s.tks
 is 'two files' 2 '' '~one operand too many: s.tks' lmeval ppl -m m a.txt s.tks
 is 'a stride beyond the context' 2 '' '~--stride: 9 is above the context of 8' lmeval ppl -m m --context 8 --stride 9 s.tks
