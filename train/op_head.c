@@ -1,6 +1,7 @@
 /* op_head.c - the head and the cross entropy, a tile of tokens at a time: logits of a tile, loss and
  * their gradient in place, then the tile's share of dx and dW.  Logits are never stored whole (unless
  * asked for), and no product is computed twice, which tiles of the vocabulary would need. */
+#include <assert.h>
 #include <string.h>
 
 #include "train/model.h"
@@ -92,5 +93,6 @@ void op_head_forward(struct op_run *run, const struct op_args *a)
 
 void op_head_backward(struct op_run *run, const struct op_args *a)
 {
+    assert(!run->head_row); /* dx has all rows */
     tiles(run, a, true);
 }
