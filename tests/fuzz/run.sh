@@ -16,7 +16,7 @@ for f in tests/fuzz/*.c; do
         -fno-sanitize-recover=all -pthread -o "build/fuzz/$t" "$f" build/fuzz/libtrain.a build/fuzz/libcommon.a \
         $(pkg-config --libs libarchive libzstd zlib liblzma) -lbz2 -lm || exit 1
     mkdir -p "build/fuzz/new/$t"
-    if "build/fuzz/$t" -max_total_time="$FUZZ_SECONDS" -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
+    if "build/fuzz/$t" -max_total_time="$FUZZ_SECONDS" -timeout=20 -rss_limit_mb=1024 -max_len=65536 \
         -artifact_prefix="build/fuzz/$t." "build/fuzz/new/$t" "tests/fuzz/corpus/$t" >"build/fuzz/$t.log" 2>&1; then
         printf '%s\t%s\tclean\n' "$t" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "build/fuzz/$t.log")"
     else
