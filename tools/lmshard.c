@@ -13,13 +13,14 @@
 #include "libcommon/data/index.h"
 #include "libcommon/data/stream.h"
 
-static const char *extract, *verify, *dtype_name;
+static const char *extract, *verify, *dtype_name, *output;
 static bool flatten;
 
 static const struct opt opts[] = {
     { 'x', "extract", OPT_STR, &extract, "PREFIX", "give the stream back", 0, 0 },
     { 0, "verify", OPT_STR, &verify, "PREFIX", "check PREFIX.bin and PREFIX.idx", 0, 0 },
     { 0, "dtype", OPT_STR, &dtype_name, "TYPE", "uint8 int8 int16 uint16 int32 int64; default by vocabulary", 0, 0 },
+    { 'o', "output", OPT_STR, &output, "PREFIX", "write PREFIX.bin and PREFIX.idx; with -x the file PREFIX", 0, 0 },
     { 0, "flatten", OPT_FLAG, &flatten, NULL, "drop what the output has no place for", 0, 0 },
     { 0 },
 };
@@ -30,7 +31,7 @@ static const struct opt_cmd cmd = {
     .operands = "[STREAM]",
     .example = "echo '1 2 3' | lmtokenize --from ids --vocab-size 9 | lmshard -o train",
     .opts = opts,
-    .common = OPT_OUTPUT | OPT_QUIET,
+    .common = OPT_QUIET,
 };
 
 /* The index's type: as told, as the stream says it was, else by the vocabulary (Megatron's rule). */
@@ -209,7 +210,7 @@ static int extract_all(struct index *x, struct io_out *out, bool quiet, struct e
     return rc;
 }
 
-static void run_extract(const char *output, bool quiet)
+static void run_extract(bool quiet)
 {
     struct index x;
     struct io_out out;
@@ -278,14 +279,14 @@ int main(int argc, char **argv)
         opt_die(&cmd, "--dtype is for writing an index");
     if (!index_type(code)->max)
         opt_die(&cmd, "--dtype: '%s' is not a type of tokens", dtype_name);
-    if (verify && (common.output || flatten))
+    if (verify && (output || flatten))
         opt_die(&cmd, "--verify writes nothing");
     if (verify)
         run_verify();
     else if (extract)
-        run_extract(common.output, common.quiet);
-    else if (common.output && strcmp(common.output, "-") != 0)
-        run_shard(n ? argv[i] : "-", common.output, common.quiet);
+        run_extract(common.quiet);
+    else if (output && strcmp(output, "-") != 0)
+        run_shard(n ? argv[i] : "-", output, common.quiet);
     else
         opt_die(&cmd, "-o PREFIX is needed");
     return 0;

@@ -199,14 +199,17 @@ static int run_docs(struct run *r, struct docs *d, char **paths, int n_paths, st
     return rc;
 }
 
-/* A record of a stream as text; -1: a bad one, which is not left out. */
+/* A record of a stream as text or ids; -1: a bad one, which is not left out. */
 static int decode_record(struct run *r, struct docs *d, const char *path, const struct stream_record *rec,
                          struct tokenize *t, struct work *w, struct err *err)
 {
-    if (tokenize_text(t, (const uint32_t *)rec->tokens, rec->n, err) == 0) {
+    w->out_n = 0;
+    if (to == IDS || tokenize_text(t, (const uint32_t *)rec->tokens, rec->n, err) == 0) {
         d->done++;
-        w->out_n = 0;
-        put_text(w, t->text, t->text_n);
+        if (to == IDS)
+            put_tokens(w, (const uint32_t *)rec->tokens, rec->n, 0);
+        else
+            put_text(w, t->text, t->text_n);
         return io_put(&r->out, w->out, w->out_n, err);
     }
     err_prefix(err, "%s: document %llu", path, (unsigned long long)(d->done + d->left_out));
@@ -230,7 +233,7 @@ static int run_stream(struct run *r, struct docs *d, const char *path, struct er
         return -1;
     tokenize_init(&t, &r->options);
     io_progress_start(&r->progress, "docs", 0, common.quiet);
-    if (memcmp(stream_header(reader)->fingerprint, unknown, sizeof unknown) != 0 &&
+    if (r->tokenizer && memcmp(stream_header(reader)->fingerprint, unknown, sizeof unknown) != 0 &&
         memcmp(stream_header(reader)->fingerprint, r->info->fingerprint, sizeof unknown) != 0)
         err_set(err, "%s: made with another tokenizer than %s", path, tokenizer_path);
     else
@@ -265,24 +268,6 @@ static void add_pg(struct stream_header *h, uint32_t eod)
     free(pg);
 }
 
-static void make_header(struct run *r)
-{
-    struct stream_header *h = &r->header;
-
-    h->vocab_size = r->options.limit;
-    h->dtype = r->options.limit <= 65536 ? STREAM_U16 : STREAM_I32;
-    h->bos = r->options.n_prefix ? r->info->prefix[0] : STREAM_NONE;
-    h->eod = r->options.eod;
-    if (r->options.n_suffix && h->eod == STREAM_NONE)
-        h->eod = r->info->suffix[r->options.n_suffix - 1];
-    h->pad = r->info->pad;
-    memcpy(h->fingerprint, r->info->fingerprint, sizeof h->fingerprint);
-    /* only a document without a sequence needs the column */
-    h->flags = empty == TOKENIZE_BOUNDARY && !r->options.n_prefix && !r->options.n_suffix ? STREAM_SEGMENTS : 0;
-    r->width = h->dtype == STREAM_U16 ? 2 : 4;
-    add_pg(h, r->options.eod);
-}
-
 /* The token of --eod. */
 static uint32_t find_eod(const struct run *r)
 {
@@ -292,7 +277,7 @@ static uint32_t find_eod(const struct run *r)
     struct err err;
 
     if (!n && (id = r->info->eos) == STREAM_NONE)
-        opt_die(&cmd, "there is no eos_token: which token ends a document?  --eod=TOKEN|ID");
+        opt_die(&cmd, "there is no eos_token in a tokenizer_config.json: which token ends a document?  --eod=TOKEN|ID");
     if (n && strspn(eod_name, "0123456789") < n)
         id = r->tokenizer ? tokenizer_id(r->tokenizer, eod_name, n) : id;
     else if (n && ids_parse(eod_name, n, r->options.limit, &ids.v, &ids.n, &ids.cap, &err) == 0)
@@ -305,19 +290,22 @@ static uint32_t find_eod(const struct run *r)
 
 static void check_options(void)
 {
+    bool listing; /* ids of a stream, with -d or without */
+
     from = from >= 0 ? from : decode ? STREAM : JSONL;
     to = to >= 0 ? to : decode ? JSONL : STREAM;
-    if (decode && (from < IDS || to > TXT))
-        opt_die(&cmd, "-d reads a stream or ids and writes jsonl or txt");
-    if (!decode && (from == STREAM || to < IDS))
-        opt_die(&cmd, "a stream is read, and text written, with -d");
-    if (decode && (bos || eos || eod_name || empty || key))
-        opt_die(&cmd, "--bos, --eos, --eod, --empty and -k do not go with -d");
+    listing = from == STREAM && to == IDS;
+    if (decode && !listing && (from < IDS || to > TXT))
+        opt_die(&cmd, "-d reads a stream or ids and writes jsonl or txt, or the ids of a stream");
+    if (!decode && !listing && (from == STREAM || to < IDS))
+        opt_die(&cmd, "text is written, and a stream read but for --to ids, with -d");
+    if ((decode || listing) && (bos || eos || eod_name || empty || key))
+        opt_die(&cmd, "--bos, --eos, --eod, --empty and -k do not go with -d%s", decode ? "" : ", nor with --from stream");
     if (empty == TOKENIZE_EOD && !eod_name)
         opt_die(&cmd, "--empty eod needs --eod");
     if (vocab_size && (decode || from != IDS || tokenizer_path))
         opt_die(&cmd, "--vocab-size goes with --from ids, in the place of -t");
-    if (!vocab_size && !tokenizer_path)
+    if (!vocab_size && !tokenizer_path && !listing)
         opt_die(&cmd, "-t DIR is needed%s", from == IDS && !decode ? ", or --vocab-size N" : "");
 }
 
@@ -349,7 +337,7 @@ static void open_tokenizer(struct run *r)
     if (bos && !r->options.n_prefix)
         opt_die(&cmd, "--bos: the tokenizer puts nothing in front of a text");
     if (eos && !r->options.n_suffix)
-        opt_die(&cmd, "--eos: the tokenizer puts nothing behind a text");
+        opt_die(&cmd, "--eos: the tokenizer puts nothing behind a text (a token between documents: --eod)");
     r->options.eod = eod_name ? find_eod(r) : STREAM_NONE;
 }
 
@@ -370,7 +358,9 @@ int main(int argc, char **argv)
     if (io_create(&r.out, common.output, to == STREAM, &err) < 0)
         die("%s", err.msg);
     if (to == STREAM) {
-        make_header(&r);
+        tokenize_header(&r.options, r.info, &r.header);
+        add_pg(&r.header, r.options.eod);
+        r.width = r.header.dtype == STREAM_U16 ? 2 : 4;
         r.w = stream_writer_new(&r.out, &r.header, &err);
         if (!r.w)
             die("%s", err.msg);

@@ -81,19 +81,17 @@ static enum json_type finish(struct json *j, enum json_type t)
     return t;
 }
 
+static const char no_object[] = "not an object with a string at key";
+
 /* The object of one line.  j is left where an error is; 1, or 0 with *what wrong, NULL for j's own. */
 static int parse_object(struct json *j, const char *key, struct source_doc *d, const char **what)
 {
     enum json_type t = json_next(j), wrong = JSON_ERROR;
     bool found = false;
 
-    *what = NULL;
-    if (t == JSON_ERROR)
+    *what = t == JSON_OBJECT ? NULL : no_object;
+    if (t != JSON_OBJECT)
         return 0;
-    if (t != JSON_OBJECT) {
-        *what = "not an object with a string at key";
-        return 0;
-    }
     while ((t = json_next(j)) == JSON_KEY) {
         bool is_text = json_is(&j->raw, key), is_id = !is_text && json_is(&j->raw, "id");
 
@@ -135,7 +133,10 @@ static int json_line(struct source_block *b, struct source_doc *d, struct err *e
         mended = true;
     }
     snprintf(place, sizeof place, "%s:%llu", b->name, (unsigned long long)b->at_line);
-    return what ? err_set(err, "%s: %s '%s'", place, what, key) : json_error(&j, place, err);
+    if (!what)
+        return json_error(&j, place, err);
+    return err_set(err, "%s: %s '%s'%s", place, what, key,
+                   what == no_object && b->at_line == 1 ? ": not JSONL; --from txt reads plain text" : "");
 }
 
 static bool all_blank(const char *p, size_t n)

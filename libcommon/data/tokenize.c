@@ -9,6 +9,18 @@
 
 #define SPARE ((size_t)64 << 20) /* a buffer above it served one large document */
 
+void tokenize_header(const struct tokenize_options *o, const struct tokenizer_info *info, struct stream_header *h)
+{
+    h->vocab_size = o->limit;
+    h->dtype = o->limit <= 65536 ? STREAM_U16 : STREAM_I32;
+    h->bos = o->n_prefix ? o->prefix[0] : STREAM_NONE;
+    h->eod = o->n_suffix && o->eod == TOKENIZER_NONE ? o->suffix[o->n_suffix - 1] : o->eod;
+    h->pad = info->pad;
+    memcpy(h->fingerprint, info->fingerprint, sizeof h->fingerprint);
+    /* only a document without a sequence needs the column */
+    h->flags = o->empty == TOKENIZE_BOUNDARY && !o->n_prefix && !o->n_suffix ? STREAM_SEGMENTS : 0;
+}
+
 void tokenize_init(struct tokenize *t, const struct tokenize_options *o)
 {
     *t = (struct tokenize){ .o = o, .encoder = o->tokenizer && !o->ids ? tokenizer_encoder_new(o->tokenizer) : NULL };

@@ -11,6 +11,7 @@
 
 #include "libcommon/base/err.h"
 #include "libcommon/data/source.h"
+#include "libcommon/data/stream.h"
 #include "libcommon/text/tokenizer.h"
 
 /* What becomes of a document without tokens (those of prefix and suffix count): */
@@ -30,6 +31,10 @@ struct tokenize_options {
     int empty, special;                /* enum tokenize_empty, tokenizer_special */
     bool replace;                      /* of tokens that are no UTF-8: U+FFFD, else it is an error */
 };
+
+/* The fields of the header of a stream of such documents, but for the text, from what is known of the
+ * tokenizer (all TOKENIZER_NONE and 0 without one). */
+void tokenize_header(const struct tokenize_options *o, const struct tokenizer_info *info, struct stream_header *h);
 
 struct tokenize {
     const struct tokenize_options *o; /* borrowed */

@@ -124,6 +124,8 @@ static int model_setting(struct loader *l, struct json *j)
     type = json_next(j);
     if (type == JSON_ERROR)
         return -1;
+    while (strchr(" \t\r\n", *start)) /* the value follows */
+        start++;
     if (type == JSON_NULL || type == JSON_FALSE || type == JSON_TRUE)
         value = type == JSON_NULL ? NOTHING : type == JSON_FALSE ? FALSE : TRUE;
     else if (type == JSON_NUMBER)
@@ -567,8 +569,12 @@ int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *
     };
     struct loader l = { .t = t, .name = name, .err = err };
     const struct json_value *settings = NULL;
+    struct json j;
     int rc = 0;
 
+    json_init(&j, json, n);
+    if (json_next(&j) != JSON_OBJECT)
+        return err_set(err, "%s: not a tokenizer.json: it is no JSON object", name);
     arena_init(&l.scratch);
     if (config) {
         settings = json_tree(&l.scratch, config, config_n, "tokenizer_config.json", err);

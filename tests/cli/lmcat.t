@@ -21,7 +21,7 @@ done
 is 'several files' 0 "$text$json" '' lmcat t.txt d.jsonl
 is '--lines' 0 '{"text":"one"}\n{"text":"two \\"2\\""}\n' '' lmcat --lines t.txt
 is '--from txt' 0 '{"text":"{\\"text\\":1}"}\n' '' sh -c "printf '{\"text\":1}' | lmcat --from txt"
-is '--from jsonl' 1 '' 'lmcat: t.txt:1: byte 0: expected a value\n' lmcat --from jsonl t.txt
+is '--from jsonl' 1 '' "lmcat: t.txt:1: not an object with a string at key 'text': not JSONL; --from txt reads plain text\n" lmcat --from jsonl t.txt
 is '-k' 0 '{"text":"x"}\n' '' sh -c "echo '{\"text\":\"a\",\"body\":\"x\"}' | lmcat -k body"
 ok '-o' sh -c 'lmcat -o o.jsonl d.jsonl && cmp o.jsonl d.jsonl'
 is '-o is an input' 1 '' 'lmcat: d.jsonl: is also the output\n' lmcat -o d.jsonl d.jsonl

@@ -135,4 +135,5 @@ if [ -d "$shared/golden/data" ] && [ -d "$shared/data/formats/megatron_indexed" 
 else
     skip 'pairs of ../shared' '../shared is absent'
 fi
+ok '--help tells of a prefix' sh -c "lmshard --help | grep -q -- '-o, --output PREFIX'"
 plan

@@ -80,7 +80,22 @@ is 'an id much too high' 1 '*' '~id 99999999999999999999999 is not below 4' sh -
 is 'a word for an id' 1 '' "lmtokenize: standard input:1: byte 2: 'x1' is not an id\n" sh -c "echo '1 x1' | lmtokenize --from ids --vocab-size 4 --to ids"
 is 'a negative id' 1 '' "~'-1' is not an id" sh -c "echo -- -1 | sed 's/-- //' | lmtokenize --from ids --vocab-size 4 --to ids"
 
+# a stream, to look at
+printf '1 2\n\n3\n' >few
+lmtokenize --from ids --vocab-size 4 -o few.tks few
+is 'the ids of a stream' 0 '1 2\n\n3\n' '' lmtokenize --from stream --to ids few.tks
+is 'with -d' 0 '1 2\n\n3\n' '' sh -c 'lmtokenize -d --to ids <few.tks'
+is 'of two streams' 0 '1 2\n\n3\n1 2\n\n3\n' '' lmtokenize -d --to ids few.tks few.tks
+ok 'the same stream again' sh -c 'lmtokenize --from stream --to ids few.tks | lmtokenize --from ids --vocab-size 4 | cmp - few.tks'
+is 'rows' 0 '1 2 3\n3 0 0\n' '' sh -c "printf '1 2 3\n3\n' | lmtokenize --from ids --vocab-size 4 | lmpack -q -L 3 | lmtokenize -d --to ids"
+is 'of 32 bits' 0 '70000 1\n' '' sh -c 'echo 70000 1 | lmtokenize --from ids --vocab-size 70001 | lmtokenize -d --to ids'
+is 'with the tokenizer that made it' 0 '64\n' '' sh -c "echo a | lmtokenize --from txt -t $t | lmtokenize -d --to ids -t $t"
+is 'with another one' 1 '' '~made with another tokenizer than other.json' sh -c "echo a | lmtokenize --from txt -t $t | lmtokenize -d --to ids -t other.json"
+is 'a cut stream' 1 '1 2\n\n3\n' '~cut.tks: byte ' sh -c "head -c -8 few.tks >cut.tks; lmtokenize -d --to ids cut.tks"
+
 # bad documents
+is 'text for JSONL' 1 '' "lmtokenize: plain:1: not an object with a string at key 'text': not JSONL; --from txt reads plain text\n" sh -c "echo Hello >plain; lmtokenize -t $t plain --to ids"
+is 'a line that is none' 1 '64\n' "lmtokenize: plain:2: not an object with a string at key 'text'\n" sh -c "printf '{\"text\":\"a\"}\nHello\n' >plain; lmtokenize -t $t plain --to ids"
 printf '{"text":"a"}\n{"text":1}\n{"text":"b"}\n[]\n{"text":"\377"}\n' >bad.jsonl
 is 'a bad line' 1 '64\n' "lmtokenize: bad.jsonl:2: not a string: the value of key 'text'\n" lmtokenize -t $t --to ids bad.jsonl
 is '--on-error=skip' 0 '64\n65\n' '~lmtokenize: 3 bad documents skipped, 2 written' lmtokenize -t $t --to ids --on-error=skip bad.jsonl
@@ -102,6 +117,8 @@ ok 'a word of a million letters takes little time' sh -c "head -c 1000000 /dev/z
 # tokenizers that are not supported, or none
 json() { sed "$1" $t >x.json && echo a | lmtokenize -t x.json --from txt --to ids; }
 is 'another model' 1 '' 'lmtokenize: x.json: model: type: "WordPiece" is not supported\n' json 's/"type":"BPE"/"type":"WordPiece"/'
+is 'blanks in front of a setting' 1 '' 'lmtokenize: x.json: model: byte_fallback: true is not supported\n' json 's/"type":"BPE",/&"byte_fallback": \t true,/'
+is 'what is no tokenizer.json' 1 '' 'lmtokenize: x.tiktoken: not a tokenizer.json: it is no JSON object\n' sh -c "echo 'IQ== 0' >x.tiktoken; echo a | lmtokenize -t x.tiktoken --from txt"
 is 'dropout' 1 '' 'lmtokenize: x.json: model: dropout: 0.1 is not supported\n' json 's/"dropout":null/"dropout":0.1/'
 is 'a normalizer' 1 '' "lmtokenize: x.json: normalizer: type 'NFKC' is not supported\n" json 's/"normalizer":null/"normalizer":{"type":"NFKC"}/'
 is 'a pre-tokenizer' 1 '' "lmtokenize: x.json: pre_tokenizer: type 'Digits' is not supported\n" json 's/{"type":"Split"/{"type":"Digits"/'
@@ -120,7 +137,10 @@ is '--eod of an id that is none' 2 '' "~--eod: '293' is not in the vocabulary" l
 is '--bos of a tokenizer that has none' 2 '' '~puts nothing in front' sh -c "lmtokenize --from ids --vocab-size 4 --bos"
 is '--empty eod without --eod' 2 '' '~--empty eod needs --eod' lmtokenize -t $t --empty eod
 is '-d to a stream' 2 '' '~-d reads a stream or ids' lmtokenize -t $t -d --to stream
-is 'text out without -d' 2 '' '~with -d' lmtokenize -t $t --to txt
+is 'text out without -d' 2 '' '~text is written, and a stream read but for --to ids, with -d' lmtokenize -t $t --to txt
+is 'a stream to a stream' 2 '' '~text is written, and a stream read but for --to ids, with -d' lmtokenize -t $t --from stream
+is '--eod with a stream' 2 '' '~nor with --from stream' lmtokenize -t $t --from stream --to ids --eod=1
+is '--eos of a tokenizer that has none' 2 '' '~puts nothing behind a text (a token between documents: --eod)' lmtokenize --from ids --vocab-size 4 --eos
 is '--bos with -d' 2 '' '~do not go with -d' lmtokenize -t $t -d --bos
 is 'the input as output' 2 '' '~is both input and output' lmtokenize -t $t -o bad.jsonl bad.jsonl
 plan

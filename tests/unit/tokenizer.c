@@ -356,8 +356,10 @@ static const struct {
     const char *json, *config, *want; /* a word of the message; NULL: it opens */
 } files[] = {
     { FILE_OF("", PRE "," DECODER "," MODEL), NULL, NULL },
-    { "", NULL, "byte 0: unexpected end" },
-    { "[]", NULL, "not an object" },
+    { "", NULL, "not a tokenizer.json" },
+    { "[]", NULL, "not a tokenizer.json" },
+    { "IQ== 0\n", NULL, "not a tokenizer.json" },
+    { "{,", NULL, "byte 1: " },
     { "{}", NULL, "there is no model" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{}"), NULL, "model: there is no vocab" },
     { FILE_OF("", PRE "," DECODER ",\"model\":[]"), NULL, "not an object" },
