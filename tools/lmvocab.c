@@ -9,6 +9,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/opt.h"
+#include "libcommon/base/utf8.h"
 #include "libcommon/data/docs.h"
 #include "libcommon/text/bpe_train.h"
 #include "libcommon/text/pretok.h"
@@ -115,6 +116,8 @@ static void check_options(void)
     for (int i = 0; i < special.n; i++) {
         if (!*special.v[i])
             opt_die(&cmd, "--special: an empty string");
+        if (utf8_valid(special.v[i], strlen(special.v[i])) != strlen(special.v[i]))
+            opt_die(&cmd, "--special: '%s' is not UTF-8", special.v[i]);
         for (int k = 0; k < i; k++)
             if (!strcmp(special.v[i], special.v[k]))
                 opt_die(&cmd, "--special: '%s' is given twice", special.v[i]);
@@ -165,7 +168,7 @@ int main(int argc, char **argv)
         bpe_train_write(t, pretok_pattern(p), &out, &err) < 0 || io_commit(&out, &err) < 0)
         die("%s", err.msg);
     if (t->n_tokens < (size_t)size && !common.quiet)
-        err_warn("%zu tokens of %" PRId64 ": no other pair is seen %" PRId64 " times", t->n_tokens, size,
+        err_warn("%zu tokens of %" PRId64 ": no pair is left that is seen often enough (%" PRId64 ")", t->n_tokens, size,
                  min_frequency ? min_frequency : 1);
     bpe_train_free(t);
     pretok_free(p);

@@ -6,8 +6,8 @@ lmvocab -q -n 300 -o low.json low.txt
 ok 'merges by hand' sh -c "tr -d ' \n' <low.json | grep -qF '\"merges\":[[\"l\",\"o\"],[\"lo\",\"w\"],[\"Ġ\",\"low\"],[\"e\",\"r\"],[\"Ġlow\",\"er\"]]'"
 ok 'ids: bytes by their characters, then merges' sh -c "tr -d ' \n' <low.json | grep -qF '\"vocab\":{\"!\":0,' &&
     tr -d ' \n' <low.json | grep -qF '\"Ń\":255,\"lo\":256,\"low\":257,\"Ġlow\":258,\"er\":259,\"Ġlower\":260}'"
-is 'pairs may run out' 0 '' 'lmvocab: 261 tokens of 300: no other pair is seen 1 times\n' lmvocab -n 300 -o x.json low.txt
-is 'min-frequency' 0 '' 'lmvocab: 259 tokens of 300: no other pair is seen 2 times\n' lmvocab -n 300 --min-frequency 2 -o x.json low.txt
+is 'pairs may run out' 0 '' 'lmvocab: 261 tokens of 300: no pair is left that is seen often enough (1)\n' lmvocab -n 300 -o x.json low.txt
+is 'min-frequency' 0 '' 'lmvocab: 259 tokens of 300: no pair is left that is seen often enough (2)\n' lmvocab -n 300 --min-frequency 2 -o x.json low.txt
 is '-q says nothing' 0 '' '' lmvocab -q -n 300 -o x.json low.txt
 ok 'to standard output' sh -c 'lmvocab -q -n 300 low.txt | cmp - low.json'
 ok 'from standard input' sh -c 'lmvocab -q -n 300 <low.txt | cmp - low.json'
@@ -65,6 +65,7 @@ is 'no size' 2 '' '~-n SIZE is needed' lmvocab low.txt
 is 'a size too small' 2 '' '~-n 256 is less than the 256 bytes and 1 special tokens' lmvocab -n 256 --special x low.txt
 is 'a special token twice' 2 '' "~'x' is given twice" lmvocab -n 300 --special x --special x low.txt
 is 'an empty special token' 2 '' '~an empty string' lmvocab -n 300 --special '' low.txt
+is 'a special token that is no text' 2 '' '~is not UTF-8' sh -c 'lmvocab -n 300 --special "$(printf "a\377")" low.txt'
 is 'a pattern that is none' 2 '' '~--pattern: pattern: byte 2: ( without its )' lmvocab -n 300 --pattern '(a' low.txt
 is 'the input as output' 2 '' '~is both input and output' lmvocab -n 300 -o low.txt low.txt
 
