@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libcommon/base/mem.h"
 #include "libcommon/text/tokenizer.h"
@@ -230,6 +231,19 @@ static int open_out(struct run *r, struct err *err)
     return r->metrics ? 0 : -1;
 }
 
+static int check_memory(const struct run *r, const struct step_options *opt, struct err *err)
+{
+    double need = step_memory(&r->m, opt, (int)r->o->threads);
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+
+    if (need > have)
+        return err_set(err, "the run needs %.1f GB of memory, this machine has %.1f: sequences of %lld tokens, "
+                       "micro_batch_size=%lld, global_batch_size=%lld, %lld parameters", need / 1e9, have / 1e9,
+                       (long long)opt->length, (long long)opt->micro_batch, (long long)opt->global_batch,
+                       (long long)r->m.count);
+    return 0;
+}
+
 int run_open(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
@@ -244,7 +258,8 @@ int run_open(struct run *r, struct err *err)
         !(r->train = open_train(r, err)))
         return -1;
     opt.length = data_length(r->train);
-    if (check_length(r, opt.length, err) < 0 || open_valid(r, err) < 0 || check_fingerprints(r, err) < 0)
+    if (check_length(r, opt.length, err) < 0 || open_valid(r, err) < 0 || check_fingerprints(r, err) < 0 ||
+        check_memory(r, &opt, err) < 0)
         return -1;
     r->par = par_new((int)o->threads);
     step_init(&r->step, &r->m, r->par, &opt);

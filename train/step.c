@@ -1,13 +1,27 @@
 #include "train/step.h"
 
+#include <math.h>
 #include <string.h>
+
+enum { TOKEN_BYTES = 3 * sizeof(int32_t) + sizeof(uint8_t) + sizeof(int64_t), /* of the batch */
+       MICRO_BYTES = 2 * sizeof(float) + sizeof(int64_t) };
+
+double step_memory(const struct model *m, const struct step_options *opt, int threads)
+{
+    double all = (double)opt->global_batch * (double)opt->length, micro = (double)opt->micro_batch * (double)opt->length;
+    struct plan p;
+
+    if (micro > INT32_MAX)
+        return HUGE_VAL; /* rows are counted in 32 bits */
+    plan_make(&p, &m->config, opt->micro_batch * opt->length, opt->micro_batch * opt->length, threads, true);
+    return 4 * sizeof(float) * (double)m->size + (double)p.total + TOKEN_BYTES * all + MICRO_BYTES * micro;
+}
 
 void step_init(struct step *s, struct model *m, struct par *par, const struct step_options *opt)
 {
     int64_t micro = opt->micro_batch * opt->length, all = opt->global_batch * opt->length;
-    size_t bytes = (size_t)all * (3 * sizeof(int32_t) + sizeof(uint8_t) + sizeof(int64_t)) +
-                   (size_t)(opt->global_batch + 1) * sizeof(int64_t) +
-                   (size_t)micro * (2 * sizeof(float) + sizeof(int64_t)) + 16 * ARENA_ALIGN;
+    size_t bytes = (size_t)all * TOKEN_BYTES + (size_t)(opt->global_batch + 1) * sizeof(int64_t) +
+                   (size_t)micro * MICRO_BYTES + 16 * ARENA_ALIGN;
 
     memset(s, 0, sizeof *s);
     s->m = m;

@@ -44,6 +44,9 @@ struct step_result {
     uint64_t tokens;  /* that count */
 };
 
+/* Bytes of memory that step_init() will reserve, the model's own weights and gradients counted. */
+double step_memory(const struct model *m, const struct step_options *opt, int threads);
+
 /* m and par are borrowed; m gets gradients. */
 void step_init(struct step *s, struct model *m, struct par *par, const struct step_options *opt);
 void step_release(struct step *s);

@@ -113,6 +113,7 @@ is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtra
 is 'another family' 1 '' "~no such model_type: 'bert'" sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
 is 'no weights in a directory' 1 '' '~safetensors' sh -c 'mkdir -p nw; cp llama.json nw/config.json; lmtrain -q run.conf model=nw data=rows.tks'
 is 'weights of another shape' 1 '' '~embed_tokens' sh -c 'cp -r a/step_6 shape; sed -i "s/\"vocab_size\": *32/\"vocab_size\": 33/" shape/config.json; lmtrain -q run.conf model=shape data=rows.tks'
+is 'more memory than there is' 1 '' '~global_batch_size=1000000000' lmtrain -q run.conf data=rows.tks global_batch_size=1000000000
 is 'an output that cannot be made' 1 '' '~mkdir' lmtrain -q run.conf data=rows.tks out=no/such/place
 is 'a loss that is no number' 1 '' '~step' lmtrain -q run.conf data=rows.tks lr=1e30 lr_warmup_iters=0 clip_grad=0
 plan
