@@ -17,7 +17,9 @@
 #include "libcommon/data/stream.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
+#include "libcommon/text/tokenizer.h"
 #include "libcommon/weights/safetensors.h"
+#include "train/ckpt.h"
 
 static bool as_json, list;
 
@@ -94,11 +96,6 @@ static bool has_key(const struct input *in, const char *key)
     return false;
 }
 
-static bool is_weight_index(const struct input *in)
-{
-    return has_key(in, "weight_map");
-}
-
 static int show_weights(struct report *r, const struct input *in, struct err *err)
 {
     struct safetensors s;
@@ -111,12 +108,19 @@ static int show_weights(struct report *r, const struct input *in, struct err *er
     return 0;
 }
 
-/* ---- model directories ---- */
+/* ---- tokenizers ---- */
 
-static bool is_config(const struct input *in)
+static bool is_tokenizer(const struct input *in)
 {
-    return has_key(in, "model_type");
+    return holds(in, "tokenizer.json") || has_key(in, "added_tokens");
 }
+
+static int show_tokenizer(struct report *r, const struct input *in, struct err *err)
+{
+    return tokenizer_report(in->is_dir ? NULL : in->map.data, in->map.size, in->path, r, err);
+}
+
+/* ---- model directories ---- */
 
 static bool is_model(const struct input *in)
 {
@@ -137,11 +141,23 @@ static int show_model(struct report *r, const struct input *in, struct err *err)
         if (rc < 0)
             return -1;
     }
+    if (holds(in, "tokenizer.json") && show_tokenizer(r, in, err) < 0)
+        return -1;
     if (!holds(in, "model.safetensors") && !holds(in, "model.safetensors.index.json")) {
         report_string(r, "weights", "none");
         return 0;
     }
     return show_weights(r, in, err);
+}
+
+static bool is_checkpoint(const struct input *in)
+{
+    return holds(in, "MANIFEST");
+}
+
+static int show_checkpoint(struct report *r, const struct input *in, struct err *err)
+{
+    return ckpt_report(in->path, r, err) < 0 ? -1 : show_model(r, in, err);
 }
 
 /* ---- tokens ---- */
@@ -262,40 +278,30 @@ static bool is_text(const struct input *in)
 
 static int show_text(struct report *r, const struct input *in, struct err *err)
 {
-    const uint8_t *s = in->map.data;
-    size_t valid = utf8_valid(s, in->map.size);
-    uint64_t lines = 0;
-
-    if (valid < in->map.size)
-        return err_set(err, "%s: byte %zu: invalid UTF-8 (%02x)", in->path, valid, s[valid]);
-    for (const uint8_t *p = s, *end = s + in->map.size; p < end; lines++) {
-        const uint8_t *nl = memchr(p, '\n', (size_t)(end - p));
-
-        p = nl ? nl + 1 : end;
-    }
-    report_number(r, "lines", lines);
-    return 0;
+    return report_text(r, in->map.data, in->map.size, in->path, err);
 }
 
 /* ---- the table ---- */
 
 static const struct format {
     const char *name;
-    bool (*is)(const struct input *in); /* or NULL: by its magic */
+    bool (*is)(const struct input *in); /* or NULL: by its magic, or where n is 0 by that key of its JSON */
     int (*show)(struct report *r, const struct input *in, struct err *err);
     const char *verified; /* what show() has checked */
     size_t at, n;
     const char *magic;
 } formats[] = {
+    { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL },
     { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL },
+    { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL },
     { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL },
     { "token index", is_index, show_index, "index and sizes", 0, 0, NULL },
     { "safetensors", is_safetensors, show_weights, "header, shapes, offsets and size", 0, 0, NULL },
-    { "safetensors index", is_weight_index, show_weights, "headers, shapes, offsets and sizes", 0, 0, NULL },
-    { "model configuration", is_config, show_json, "syntax", 0, 0, NULL },
+    { "safetensors index", NULL, show_weights, "headers, shapes, offsets and sizes", 0, 0, "weight_map" },
+    { "model configuration", NULL, show_json, "syntax", 0, 0, "model_type" },
     { "jsonl", is_jsonl, show_jsonl, "syntax of every line", 0, 0, NULL },
     { "json", is_json, show_json, "syntax", 0, 0, NULL },
-    /* named only: lmcat and lmconvert read what they hold */
+    /* named only: lmcat reads what some of them hold */
     { "gzip", NULL, NULL, "nothing", 0, 2, "\x1f\x8b" },
     { "zstd", NULL, NULL, "nothing", 0, 4, "\x28\xb5\x2f\xfd" },
     { "xz", NULL, NULL, "nothing", 0, 6, "\xfd" "7zXZ\0" },
@@ -313,7 +319,9 @@ static const struct format {
 static const struct format *find_format(const struct input *in)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (formats[i].is ? formats[i].is(in) : has(in, formats[i].at, formats[i].magic, formats[i].n))
+        if (formats[i].is  ? formats[i].is(in)
+            : formats[i].n ? has(in, formats[i].at, formats[i].magic, formats[i].n)
+                           : has_key(in, formats[i].magic))
             return &formats[i];
     return NULL;
 }
@@ -337,7 +345,7 @@ static int unknown(struct report *r, const struct input *in, struct err *err)
     size_t n = in->map.size < 8 ? in->map.size : 8;
 
     if (in->is_dir)
-        return err_set(err, "%s: a directory with neither config.json nor model.safetensors", in->path);
+        return err_set(err, "%s: a directory with neither MANIFEST, config.json, model.safetensors nor tokenizer.json", in->path);
     if (!n)
         return err_set(err, "%s: empty", in->path);
     return err_set(err, "%s: unknown kind of file: it begins with the bytes %s", in->path, report_hex(r, in->map.data, n));

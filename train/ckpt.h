@@ -39,6 +39,10 @@ int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err);
 /* Hold every file of a checkpoint against its MANIFEST; files that are not in it are ignored. */
 int ckpt_verify(const char *path, struct err *err);
 
+/* The same, and what it is (report.h): step, samples, tokens of the loss, seed, files and their sizes. */
+struct report;
+int ckpt_report(const char *path, struct report *r, struct err *err);
+
 /* Path of the newest whole checkpoint in OUT (caller frees): a damaged one is named by warn() and the
  * one before it is taken.  1 found; 0 none; -1 an error, as is that all of them are damaged. */
 int ckpt_find(const char *out, char **path, void (*warn)(const char *message), struct err *err);

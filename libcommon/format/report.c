@@ -95,6 +95,23 @@ void report_pair(struct report *r, const char *key, const char *a, size_t n, con
                                  report_printf(r, "[%s,%s]", quote(r, a, n), quote(r, b, strlen(b))), true });
 }
 
+int report_text(struct report *r, const void *text, size_t n, const char *name, struct err *err)
+{
+    const char *s = text, *end = s + n;
+    size_t valid = utf8_valid(text, n);
+    uint64_t lines = 0;
+
+    if (valid < n)
+        return err_set(err, "%s: byte %zu: invalid UTF-8 (%02x)", name, valid, (unsigned)(uint8_t)s[valid]);
+    for (; s < end; lines++) {
+        const char *nl = memchr(s, '\n', (size_t)(end - s));
+
+        s = nl ? nl + 1 : end;
+    }
+    report_number(r, "lines", lines);
+    return 0;
+}
+
 static int write_text(struct io_out *o, const char *s, struct err *err)
 {
     for (; *s; s++) {

@@ -31,6 +31,9 @@ void report_json(struct report *r, const char *key, const char *s, size_t n);
 /* One of many pairs: "a b", in JSON ["a","b"].  a has n bytes. */
 void report_pair(struct report *r, const char *key, const char *a, size_t n, const char *b);
 
+/* The number of lines of a text, which must be UTF-8: else -1, with its place. */
+int report_text(struct report *r, const void *text, size_t n, const char *name, struct err *err);
+
 /* Strings that live as long as the report. */
 const char *report_printf(struct report *r, const char *fmt, ...) ERR_PRINTF(2, 3);
 const char *report_hex(struct report *r, const uint8_t *p, size_t n);

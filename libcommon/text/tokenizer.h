@@ -47,6 +47,11 @@ struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config
 void tokenizer_free(struct tokenizer *t);
 const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 
+/* What a tokenizer.json holds (report.h): the n bytes of the file path, or with json NULL that of the directory.
+ * -1: it is no JSON; a tokenizer that is not supported is reported as such. */
+struct report;
+int tokenizer_report(const void *json, size_t n, const char *path, struct report *r, struct err *err);
+
 /* Id of a token by its string (an added token's content, else a vocabulary entry's text), or
  * TOKENIZER_NONE. */
 uint32_t tokenizer_id(const struct tokenizer *t, const char *s, size_t n);

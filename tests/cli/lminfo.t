@@ -113,6 +113,45 @@ gzip -c a.txt >a.gz
 has 'gzip' gzip format a.gz
 has 'is not looked into' nothing verified a.gz
 
+# a tokenizer: the fingerprint is that of its streams; of the file alone there are no special tokens
+cp "$SRC/tests/golden/tok/gpt2.json" tok.json
+mkdir tok && cp tok.json tok/tokenizer.json
+printf '{"bos_token":"<s>","eos_token":"<|eod|>"}' >tok/tokenizer_config.json
+echo a | lmtokenize -t tok --from txt --bos -o tok.tks
+for f in tok tok.json; do
+    has "$f is a tokenizer" tokenizer format $f
+    has "$f: its size" "$(value vocab_size tok.tks)" vocab_size $f
+    has "$f: its fingerprint" "$(value fingerprint tok.tks)" fingerprint $f
+    has "$f: its scanner" gpt2 scanner $f
+    has "$f: its added tokens" "$(grep -o '"special"' tok.json | wc -l)" added_tokens $f
+done
+has 'bos' "$(value bos tok.tks)" bos tok
+is 'no bos' 0 '' '' value bos tok.json
+sed 's/"type":"BPE"/"type":"Unigram"/' tok.json >uni.json
+has 'one that is not supported' 'not one that lmtokenize takes: uni.json: model: type: "Unigram" is not supported' tokenizer uni.json
+head -c 3000 tok.json >tok/tokenizer.json
+is 'a damaged one' 1 '*' '~lminfo: tok/tokenizer.json: byte 3000: ' lminfo tok
+
+# a checkpoint, and every file of it damaged
+printf '%s' '{"model_type":"llama","vocab_size":293,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":1,"intermediate_size":8,"max_position_embeddings":64,"rms_norm_eps":1e-6}' >tiny.json
+cp tok.json tok/tokenizer.json
+echo '1 2 3 4 5' | lmtokenize --from ids --vocab-size 293 | lmpack -q -L 5 -o rows.tks
+ok 'a run' lmtrain -q model=tiny.json tokenizer=tok data=rows.tks train_iters=2 lr=1e-3 seed=7 out=run threads=1
+has 'a checkpoint' checkpoint format run/step_2
+has 'its step' 2 step run/step_2
+has 'its samples' 2 samples run/step_2
+has 'its seed' 7 seed run/step_2
+has 'its tokenizer' "$(value fingerprint tok.tks)" fingerprint run/step_2/
+(cd run/step_2 && find . -type f ! -name MANIFEST -exec wc -c {} +) | sed -n 's,^ *\([0-9]*\) \./\(.*\),\2 \1,p' | LC_ALL=C sort >want
+ok 'its files' sh -c 'lminfo run/step_2 | sed -n "s/^holds	//p" | cmp - want'
+for f in $(cd run/step_2 && find . -type f); do
+    f=${f#./}
+    cp -r run/step_2 bad
+    flip "bad/$f" 40
+    is "$f damaged" 1 '*' "~lminfo: bad/$f: " lminfo bad
+    rm -r bad
+done
+
 printf '\1\2\3' >what
 is 'an unknown file' 1 '' 'lminfo: what: unknown kind of file: it begins with the bytes 010203\n' lminfo what
 : >empty

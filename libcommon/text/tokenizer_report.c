@@ -1,0 +1,58 @@
+#include <string.h>
+
+#include "libcommon/base/io.h"
+#include "libcommon/format/json.h"
+#include "libcommon/format/report.h"
+#include "libcommon/text/tokenizer_in.h"
+
+static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (v[i] != TOKENIZER_NONE) {
+            const char *s = report_printf(r, "%u", v[i]);
+
+            report_json(r, key, s, strlen(s));
+        }
+}
+
+static void put(struct report *r, const struct tokenizer *t)
+{
+    const struct tokenizer_info *info = &t->info;
+
+    report_string(r, "tokenizer", "byte-level BPE");
+    report_number(r, "vocab_size", info->vocab_size);
+    report_number(r, "merges", t->bpe.n_merges);
+    report_number(r, "added_tokens", t->n_added);
+    report_string(r, "pattern", pretok_pattern(t->pretok));
+    report_string(r, "scanner", info->pattern_name ? info->pattern_name : "regular expression");
+    put_ids(r, "bos", &info->bos, 1);
+    put_ids(r, "eos", &info->eos, 1);
+    put_ids(r, "pad", &info->pad, 1);
+    put_ids(r, "prefix", info->prefix, info->n_prefix);
+    put_ids(r, "suffix", info->suffix, info->n_suffix);
+    report_string(r, "fingerprint", report_hex(r, info->fingerprint, sizeof info->fingerprint));
+}
+
+int tokenizer_report(const void *json, size_t n, const char *path, struct report *r, struct err *err)
+{
+    const char *name = json ? path : report_printf(r, "%s/tokenizer.json", path);
+    struct io_map m = { 0 };
+    struct tokenizer *t;
+    struct err why;
+    struct json j;
+    int rc = json ? 0 : io_map(&m, name, err);
+
+    json_init(&j, json ? json : m.data, json ? n : m.size);
+    if (rc == 0 && (json_skip(&j) < 0 || json_next(&j) == JSON_ERROR))
+        rc = json_error(&j, name, err);
+    io_unmap(&m);
+    if (rc < 0)
+        return -1;
+    t = json ? tokenizer_parse(json, n, NULL, 0, name, &why) : tokenizer_open(path, &why);
+    if (t)
+        put(r, t);
+    else
+        report_string(r, "tokenizer", report_printf(r, "not one that lmtokenize takes: %s", why.msg));
+    tokenizer_free(t);
+    return 0;
+}
