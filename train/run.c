@@ -9,9 +9,9 @@
 
 #include "libcommon/base/io.h"
 
-enum { TOKENS, LOSS, VALID_LOSS, RATE, GRAD_NORM, TOKENS_PER_S, MFU, RSS_MB, SAMPLES, COLUMNS };
-const char *const run_columns[] = { "tokens",       "loss", "valid_loss", "lr",      "grad_norm",
-                                    "tokens_per_s", "mfu",  "rss_mb",     "samples", NULL };
+enum { TOKENS, LOSS, RATE, GRAD_NORM, TOKENS_PER_S, MFU, RSS_MB, VALID_LOSS, SAMPLES, COLUMNS };
+const char *const run_columns[] = { "tokens", "loss",   "lr",         "grad_norm", "tokens_per_s",
+                                    "mfu",    "rss_mb", "valid_loss", "samples",   NULL };
 
 void run_say(const struct run *r, const char *fmt, ...)
 {
@@ -164,6 +164,9 @@ static int run_step(struct run *r, struct err *err)
     if (r->o->dump)
         dump_forward(&r->dump, &r->step, r->state.step + 1);
     s = step_gradients(&r->step);
+    if (!s.tokens)
+        return err_set(err, "step %lld: no token of its %lld sequences counts in the loss", (long long)r->state.step + 1,
+                       (long long)n);
     norm = step_update(&r->step, r->state.step + 1, rate);
     if (!isfinite(s.loss) || !isfinite(norm))
         return err_set(err, "step %lld: loss %g, gradient norm %g: nothing is saved from here on",

@@ -168,7 +168,7 @@ if [ -d "$data" ]; then
         b=$(basename "$f" .uu)
         sh -c "$undo" <"$f" >s.bin
         for how in 'lmcat s.bin' 'cat s.bin | lmcat' 'lmcat --on-error=replace s.bin'; do
-            timeout 120 sh -c "$how" >.out 2>.err
+            timeout 120 sh -c "$how" >/dev/null 2>.err
             rc=$?
             [ $rc = 0 ] && continue
             [ $rc = 1 ] && grep -q '^lmcat: .*:' .err || echo "$b: $how: status $rc"
