@@ -33,7 +33,7 @@ static const struct opt_cmd cmd = {
     .name = "lminfo",
     .purpose = "say what a file holds and verify it",
     .operands = "FILE|DIR...",
-    .example = "lminfo --json train.tks model/",
+    .example = "lminfo --json train.tks qwen2/",
     .opts = opts,
     .common = OPT_OUTPUT | OPT_QUIET,
 };
