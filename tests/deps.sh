@@ -2,7 +2,7 @@
 # Install the Debian packages named below, those that are missing; sudo only when not root.
 set -e
 want='gcc make pkg-config libc6-dev libzstd-dev libarchive-dev zlib1g-dev liblzma-dev libbz2-dev
-      perl mandoc strace zip zstd xz-utils bzip2 clang'
+      libopenmpi-dev openmpi-bin perl mandoc strace zip zstd xz-utils bzip2 clang'
 missing=
 for p in $want; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $p"
