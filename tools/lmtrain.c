@@ -186,11 +186,13 @@ static void line(const char *text)
 int main(int argc, char **argv)
 {
     static const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
+    const struct comm *comm = run_join();
     struct opt_common common = parse(argc, argv);
     struct err err;
 
+    o.comm = comm;
     if (!o.threads)
-        o.threads = common.jobs;
+        o.threads = run_threads(&o, common.jobs);
     if (run_resolve(&o, &err) < 0)
         opt_die(&cmd, "%s", err.msg);
     o.conf = resolved();

@@ -10,27 +10,37 @@
 
 int dump_open(struct dump *d, const char *dir, const struct step *s, struct err *err)
 {
-    size_t n = (size_t)(s->opt.global_batch * s->opt.length * s->m->config.vocab);
+    const struct comm *c = s->opt.comm;
+    size_t n = (size_t)(s->opt.global_batch / (c->rank ? c->size : 1) * s->opt.length);
 
     memset(d, 0, sizeof *d);
-    if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+    if (c->rank == 0 && mkdir(dir, 0777) < 0 && errno != EEXIST)
         return err_set(err, "%s: mkdir:", dir);
     d->dir = dir;
-    d->logits = xmalloc(n * sizeof *d->logits);
+    d->logits = xmalloc(n * (size_t)s->m->config.vocab * sizeof *d->logits);
+    d->ids = xmalloc(n * sizeof *d->ids);
     return 0;
 }
 
 void dump_close(struct dump *d)
 {
     free(d->logits);
+    free(d->ids);
     memset(d, 0, sizeof *d);
 }
 
-void dump_forward(struct dump *d, struct step *s, int64_t t)
+void dump_forward(struct dump *d, struct step *s, int64_t t, int64_t n)
 {
+    const struct comm *c = s->opt.comm;
+    size_t tokens = (size_t)(s->n * s->opt.length);
+
     d->step = t;
+    d->n = n;
     for (int64_t i = 0; i < s->n; i++)
         step_logits(s, i, d->logits + i * s->opt.length * s->m->config.vocab);
+    memcpy(d->ids, s->ids, tokens * sizeof *d->ids);
+    c->table->gather(c, d->ids, tokens * sizeof *d->ids);
+    c->table->gather(c, d->logits, tokens * (size_t)s->m->config.vocab * sizeof *d->logits);
 }
 
 /* A file's tensors: the fixed ones, then two of each published one. */
@@ -53,7 +63,7 @@ static int put_fixed(const struct writing *w, struct safetensors_writer *out, co
     if (which != INPUT_IDS)
         return safetensors_put(out, data[which], t->size, err);
     for (int64_t i = 0; i < t->count; i++) {
-        int64_t id = w->s->ids[i];
+        int64_t id = w->d->ids[i];
 
         if (safetensors_put(out, &id, sizeof id, err) < 0)
             return -1;
@@ -99,7 +109,7 @@ int dump_write(const struct dump *d, const struct step *s, double loss, double g
 {
     const struct model *m = s->m;
     struct writing w = { .d = d, .s = s, .loss = (float)loss, .grad_norm = (float)grad_norm };
-    int64_t shape[3] = { s->n, s->opt.length, m->config.vocab }, one = 1, largest = 0;
+    int64_t shape[3] = { d->n, s->opt.length, m->config.vocab }, one = 1, largest = 0;
     struct tensor *list = xcalloc(FIXED + 2 * (size_t)m->n_tensors, sizeof *list);
     int n = 0, rc;
     char path[4096];

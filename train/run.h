@@ -1,4 +1,4 @@
-/* run.h - a training run from its options to its last checkpoint, in one process. */
+/* run.h - a training run from its options to its last checkpoint, alone or as one rank of a job. */
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
@@ -19,17 +19,27 @@ struct run_options {
     int data_order;                         /* enum data_order */
     bool calculate_per_token_loss, full_validation;
     /* Not keys: */
+    const struct comm *comm;               /* run_join()'s; NULL: alone */
     const char *conf;                      /* the resolved run.conf, text, kept beside checkpoints */
-    const volatile sig_atomic_t *stop;     /* not 0: save and stop after this step */
-    void (*warn)(const char *message);     /* what a user should know: a damaged checkpoint passed over, say */
-    void (*line)(const char *text);        /* one a step; NULL: none */
+    volatile sig_atomic_t *stop;           /* not 0, on any rank: save and stop after this step; set on all */
+    void (*warn)(const char *message);     /* what a user should know: a damaged checkpoint passed over, say; rank 0 */
+    void (*line)(const char *text);        /* one a step; NULL: none; rank 0 */
 };
+
+struct comm;
+
+/* The first call of a program: become a rank of the job of the launcher that has started it, where one has.
+ * Ranks other than 0 come back when rank 0 is in run_train(), and end as it does where it exits before. */
+const struct comm *run_join(void);
 
 /* Fill in what follows from other keys and check what can be checked without opening a file. */
 int run_resolve(struct run_options *o, struct err *err);
+/* Threads of this rank, of those that there are on its machine. */
+int64_t run_threads(const struct run_options *o, int64_t machine);
 
 /* Train.  0: all steps are done, or the data ended, or *stop was set; -1: an error, and the last
- * checkpoint is what it was. */
+ * checkpoint is what it was.  An error is returned on one rank, whose exit with a status other than 0 ends the
+ * others, which do not come back. */
 int run_train(const struct run_options *o, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "train/ckpt.h"
 #include "train/dump.h"
+#include "train/feed.h"
 #include "train/lr.h"
 #include "train/metrics.h"
 #include "train/run.h"
@@ -11,24 +12,25 @@
 
 struct run {
     const struct run_options *o;
+    const struct comm *comm;
     char *checkpoint; /* that it goes on from, or NULL; owned */
-    char *tokenizer;  /* directory whose files go into checkpoints, or NULL; owned */
+    char *tokenizer;  /* directory whose files go into checkpoints, or NULL; on rank 0; owned */
     struct model m;
     struct par *par;
     struct step step;
-    struct data *train, *valid;
+    struct feed train, valid; /* valid: perhaps not open */
     struct lr lr;
-    struct metrics *metrics; /* NULL without out= */
+    struct metrics *metrics; /* on rank 0; NULL without out= */
     struct dump dump;
     struct ckpt_state state;
     int64_t saved;           /* step of the last checkpoint */
-    double flops;            /* of one trained token, as a share of what the threads do in a second at most */
+    double flops;            /* of one trained token, as a share of what all threads do in a second at most */
 };
 
 /* The columns of metrics.tsv behind "step". */
 extern const char *const run_columns[];
 
-/* A line for the user, unless the run is quiet. */
+/* A line for the user, from rank 0, unless the run is quiet. */
 void run_say(const struct run *r, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /* Open all that r->o names; what can be refused is refused here, before the first step.  run_close() in any

@@ -96,7 +96,8 @@ static int find_tokenizer(struct run *r, struct err *err)
 /* Tokens of different tokenizers do not go together. */
 static int check_fingerprints(const struct run *r, struct err *err)
 {
-    const uint8_t *train = data_fingerprint(r->train), *valid = r->valid ? data_fingerprint(r->valid) : NULL;
+    const uint8_t *train = data_fingerprint(r->train.data);
+    const uint8_t *valid = r->valid.data ? data_fingerprint(r->valid.data) : NULL;
     struct tokenizer *t;
     int rc = 0;
 
@@ -132,11 +133,11 @@ static int open_model(struct run *r, struct err *err)
     return 0;
 }
 
-static struct data *open_train(struct run *r, struct err *err)
+static int open_train(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
 
-    return data_open(&(struct data_options){
+    return feed_open(&r->train, r->comm, &(struct data_options){
         .path = o->data,
         .order = o->data_order,
         .length = o->seq_length,
@@ -155,7 +156,7 @@ static int open_valid(struct run *r, struct err *err)
     struct data_options d = {
         .path = o->valid ? o->valid : o->data,
         .order = DATA_BY_KIND,
-        .length = data_length(r->train),
+        .length = r->train.length,
         .split = o->valid ? "1,0,0" : o->split,
         .which = o->valid ? SAMPLER_TRAIN : SAMPLER_VALID,
         .samples = o->full_validation ? 0 : (uint64_t)o->eval_iters * (uint64_t)o->global_batch_size,
@@ -165,13 +166,14 @@ static int open_valid(struct run *r, struct err *err)
     };
     uint64_t none;
 
-    if ((!o->eval_iters && !o->full_validation) || (!o->valid && !data_has_splits(r->train)))
+    if ((!o->eval_iters && !o->full_validation) || (!o->valid && !(r->train.data && data_has_splits(r->train.data))))
         return 0;
     if (!o->valid && sampler_range(o->split, SAMPLER_VALID, 1, &none, &none, err) != 1)
         return 0;
-    r->valid = data_open(&d, err);
-    if (r->valid || o->valid)
-        return r->valid ? 0 : -1;
+    if (feed_open(&r->valid, r->comm, &d, err) == 0)
+        return 0;
+    if (o->valid)
+        return -1;
     run_say(r, "no validation: %s", err->msg);
     return 0;
 }
@@ -190,16 +192,29 @@ static int check_length(const struct run *r, int64_t length, struct err *err)
     return 0;
 }
 
-/* Weights, moments and counts of a checkpoint. */
+static int read_checkpoint(const struct run *r, const char *path, struct ckpt *c, struct err *err)
+{
+    if (ckpt_load(path, c, err) < 0)
+        return -1;
+    if (c->state.seed != (uint64_t)r->o->seed)
+        return err_set(err, "%s: was begun with seed=%llu, not %lld", path, (unsigned long long)c->state.seed,
+                       (long long)r->o->seed);
+    return 0;
+}
+
+/* Weights, moments and counts of a checkpoint: rank 0 reads. */
 static int load_checkpoint(struct run *r, const char *path, struct err *err)
 {
     struct ckpt c = { .m = &r->m, .exp_avg = r->step.optim.exp_avg, .exp_avg_sq = r->step.optim.exp_avg_sq };
+    size_t size = (size_t)r->m.size * sizeof(float);
+    const struct comm *j = r->comm;
 
-    if (ckpt_load(path, &c, err) < 0)
+    if (comm_agree(j, j->rank ? 0 : read_checkpoint(r, path, &c, err)) < 0)
         return -1;
-    if (c.state.seed != (uint64_t)r->o->seed)
-        return err_set(err, "%s: was begun with seed=%llu, not %lld", path, (unsigned long long)c.state.seed,
-                       (long long)r->o->seed);
+    j->table->broadcast(j, r->m.w, size);
+    j->table->broadcast(j, c.exp_avg, size);
+    j->table->broadcast(j, c.exp_avg_sq, size);
+    j->table->broadcast(j, &c.state, sizeof c.state);
     r->state = c.state;
     r->saved = c.state.step;
     return 0;
@@ -210,7 +225,7 @@ static void set_rates(struct run *r)
     const struct run_options *o = r->o;
     double batch = (double)o->global_batch_size;
 
-    r->flops = 3 * plan_flops(&r->m.config, (double)r->step.opt.length) / (kernel_peak() * (double)o->threads);
+    r->flops = 3 * plan_flops(&r->m.config, (double)r->step.opt.length) / (kernel_peak() * (double)(o->threads * r->comm->size));
     r->lr = (struct lr){ .style = o->lr_decay_style, .wsd_style = o->lr_wsd_decay_style, .max = o->lr, .min = o->min_lr,
                          .warmup = (double)o->lr_warmup_iters * batch, .decay = (double)o->lr_decay_iters * batch,
                          .wsd_decay = (double)o->lr_wsd_decay_iters * batch };
@@ -220,7 +235,7 @@ static int open_out(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
 
-    if (!o->out) {
+    if (!o->out || r->comm->rank) {
         if (!o->dump)
             run_say(r, "no out=: nothing of this run is kept");
         return 0;
@@ -233,7 +248,7 @@ static int open_out(struct run *r, struct err *err)
 
 static int check_memory(const struct run *r, const struct step_options *opt, struct err *err)
 {
-    double need = step_memory(&r->m, opt, (int)r->o->threads);
+    double need = step_memory(&r->m, opt, (int)r->o->threads) * r->comm->local;
     double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 
     if (need > have)
@@ -244,40 +259,75 @@ static int check_memory(const struct run *r, const struct step_options *opt, str
     return 0;
 }
 
+/* What the ranks go on from is rank 0's choice. */
+static int open_start(struct run *r, struct err *err)
+{
+    char path[4096] = "";
+    int rc = 0;
+
+    if (r->comm->rank == 0)
+        rc = find_checkpoint(r->o, &r->checkpoint, err) < 0 ? -1 : find_tokenizer(r, err);
+    if (r->checkpoint && snprintf(path, sizeof path, "%s", r->checkpoint) >= (int)sizeof path)
+        rc = err_set(err, "%.64s...: too long a name", r->checkpoint);
+    if (comm_agree(r->comm, rc) < 0)
+        return -1;
+    r->comm->table->broadcast(r->comm, path, sizeof path);
+    if (r->comm->rank && path[0])
+        r->checkpoint = xstrdup(path);
+    return comm_agree(r->comm, open_model(r, err));
+}
+
+static int open_data(struct run *r, struct err *err)
+{
+    int rc;
+
+    if (comm_agree(r->comm, open_train(r, err)) < 0)
+        return -1;
+    rc = open_valid(r, err);
+    if (rc == 0)
+        rc = check_length(r, r->train.length, err);
+    if (rc == 0 && r->comm->rank == 0)
+        rc = check_fingerprints(r, err);
+    return comm_agree(r->comm, rc);
+}
+
 int run_open(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
     struct step_options opt = {
+        .comm = r->comm,
         .micro_batch = o->micro_batch_size,
         .global_batch = o->global_batch_size,
         .per_token = o->calculate_per_token_loss,
         .optim = { o->adam_beta1, o->adam_beta2, o->adam_eps, o->weight_decay, o->clip_grad },
     };
+    int rc;
 
-    if (find_checkpoint(o, &r->checkpoint, err) < 0 || find_tokenizer(r, err) < 0 || open_model(r, err) < 0 ||
-        !(r->train = open_train(r, err)))
+    if (open_start(r, err) < 0 || open_data(r, err) < 0)
         return -1;
-    opt.length = data_length(r->train);
-    if (check_length(r, opt.length, err) < 0 || open_valid(r, err) < 0 || check_fingerprints(r, err) < 0 ||
-        check_memory(r, &opt, err) < 0)
+    opt.length = r->train.length;
+    if (comm_agree(r->comm, check_memory(r, &opt, err)) < 0)
         return -1;
     r->par = par_new((int)o->threads);
     step_init(&r->step, &r->m, r->par, &opt);
     r->state.seed = (uint64_t)o->seed;
     if (r->checkpoint && load_checkpoint(r, r->checkpoint, err) < 0)
         return -1;
-    if (open_out(r, err) < 0)
+    rc = open_out(r, err);
+    if (rc == 0 && o->dump)
+        rc = dump_open(&r->dump, o->dump, &r->step, err);
+    if (comm_agree(r->comm, rc) < 0)
         return -1;
     set_rates(r);
-    return o->dump ? dump_open(&r->dump, o->dump, &r->step, err) : 0;
+    return 0;
 }
 
 void run_close(struct run *r)
 {
     dump_close(&r->dump);
     step_release(&r->step);
-    data_close(r->train);
-    data_close(r->valid);
+    feed_close(&r->train);
+    feed_close(&r->valid);
     par_free(r->par);
     model_close(&r->m);
     free(r->checkpoint);

@@ -8,7 +8,8 @@ enum { TOKEN_BYTES = 3 * sizeof(int32_t) + sizeof(uint8_t) + sizeof(int64_t), /*
 
 double step_memory(const struct model *m, const struct step_options *opt, int threads)
 {
-    double all = (double)opt->global_batch * (double)opt->length, micro = (double)opt->micro_batch * (double)opt->length;
+    double all = (double)(opt->global_batch / opt->comm->size) * (double)opt->length;
+    double micro = (double)opt->micro_batch * (double)opt->length;
     struct plan p;
 
     if (micro > INT32_MAX)
@@ -19,9 +20,10 @@ double step_memory(const struct model *m, const struct step_options *opt, int th
 
 void step_init(struct step *s, struct model *m, struct par *par, const struct step_options *opt)
 {
-    int64_t micro = opt->micro_batch * opt->length, all = opt->global_batch * opt->length;
-    size_t bytes = (size_t)all * TOKEN_BYTES + (size_t)(opt->global_batch + 1) * sizeof(int64_t) +
-                   (size_t)micro * MICRO_BYTES + 16 * ARENA_ALIGN;
+    int64_t share = opt->global_batch / opt->comm->size, micro = opt->micro_batch * opt->length;
+    int64_t all = share * opt->length;
+    size_t bytes = (size_t)all * TOKEN_BYTES + (size_t)(share + 1) * sizeof(int64_t) + (size_t)micro * MICRO_BYTES +
+                   16 * ARENA_ALIGN;
 
     memset(s, 0, sizeof *s);
     s->m = m;
@@ -36,7 +38,7 @@ void step_init(struct step *s, struct model *m, struct par *par, const struct st
     s->pos = arena_alloc(&s->arena, (size_t)all * sizeof *s->pos);
     s->counts = arena_alloc(&s->arena, (size_t)all);
     s->doc = arena_alloc(&s->arena, (size_t)(all + 1) * sizeof *s->doc);
-    s->doc_of = arena_alloc(&s->arena, (size_t)(opt->global_batch + 1) * sizeof *s->doc_of);
+    s->doc_of = arena_alloc(&s->arena, (size_t)(share + 1) * sizeof *s->doc_of);
     s->dscale = arena_alloc(&s->arena, (size_t)micro * sizeof *s->dscale);
     s->loss = arena_alloc(&s->arena, (size_t)micro * sizeof *s->loss);
     s->micro_doc = arena_alloc(&s->arena, (size_t)(micro + 1) * sizeof *s->micro_doc);
@@ -111,15 +113,16 @@ static int64_t load(struct step *s, int64_t first, int64_t n)
 
 static struct step_result run(struct step *s, bool backward)
 {
-    uint64_t all = count(s, 0, s->n);
+    const struct comm *c = s->opt.comm;
     int64_t micros = (s->n + s->opt.micro_batch - 1) / s->opt.micro_batch;
-    struct step_result r = { 0, 0, all };
+    double all[2] = { (double)count(s, 0, s->n), (double)micros }, loss[2] = { 0, 0 };
 
+    c->table->sum(c, all, 2);
     for (int64_t first = 0; first < s->n; first += s->opt.micro_batch) {
         int64_t n = first + s->opt.micro_batch < s->n ? s->opt.micro_batch : s->n - first;
         int64_t longest = load(s, first, n), at = first * s->opt.length;
         uint64_t tokens = count(s, first, n);
-        double share = s->opt.per_token ? (double)all : (double)tokens * (double)micros, sum = 0;
+        double share = s->opt.per_token ? all[0] : (double)tokens * all[1], sum = 0;
 
         for (int64_t i = 0; i < n * s->opt.length; i++)
             s->dscale[i] = s->counts[at + i] ? (float)(1 / share) : 0;
@@ -129,10 +132,11 @@ static struct step_result run(struct step *s, bool backward)
             exec_backward(&s->exec);
         for (int64_t i = 0; i < n * s->opt.length; i++)
             sum += s->counts[at + i] ? (double)s->loss[i] : 0;
-        r.sum += sum;
-        r.loss += tokens ? sum / share : 0;
+        loss[0] += tokens ? sum / share : 0;
+        loss[1] += sum;
     }
-    return r;
+    c->table->sum(c, loss, 2);
+    return (struct step_result){ loss[0], loss[1], (uint64_t)all[0] };
 }
 
 struct step_result step_gradients(struct step *s)
@@ -142,6 +146,8 @@ struct step_result step_gradients(struct step *s)
     model_grad_begin(s->m);
     r = run(s, true);
     model_grad_end(s->m);
+    s->opt.comm->table->sum_start(s->opt.comm, s->m->g, s->m->size);
+    s->opt.comm->table->sum_finish(s->opt.comm);
     return r;
 }
 

@@ -4,19 +4,23 @@
  * Losses are weighted before they are run, since the data tell how many tokens count (ref: DESIGN.md
  * core 4): per token, each counts 1 / (tokens of the global batch); else Megatron's mean of means, each
  * counts 1 / (tokens of its micro-batch x micro-batches).
+ * A batch lies on the ranks of a job, each has its share of the sequences; counts, losses and gradients are added
+ * up over the ranks, so that results and weights are the same on each.
  * After step_init() nothing is allocated.
  */
 #ifndef TRAIN_STEP_H
 #define TRAIN_STEP_H
 
 #include "train/data.h"
+#include "train/dist/comm.h"
 #include "train/exec.h"
 #include "train/optim.h"
 
 struct step_options {
+    const struct comm *comm; /* borrowed */
     int64_t length;          /* positions of a sequence */
     int64_t micro_batch;     /* sequences run at once */
-    int64_t global_batch;    /* sequences of a step at most */
+    int64_t global_batch;    /* sequences of a step at most, on all ranks: a multiple of their number */
     bool per_token;
     struct optim_options optim;
 };
@@ -27,12 +31,12 @@ struct step {
     struct step_options opt;
     struct exec exec;
     struct optim optim;
-    /* The batch: sequences side by side, [global_batch * length] each. */
+    /* This rank's share of the batch: sequences side by side, [global_batch / ranks * length] each. */
     int64_t n;
     int32_t *ids, *target, *pos;
     uint8_t *counts;
     int64_t *doc;      /* first positions of documents, counted from the first of the batch */
-    int64_t *doc_of;   /* [global_batch + 1]: documents before sequence i */
+    int64_t *doc_of;   /* [global_batch / ranks + 1]: documents before sequence i */
     float *dscale, *loss; /* of one micro-batch */
     int64_t *micro_doc;
     struct arena arena;

@@ -175,7 +175,7 @@ static void run_case(const char *dir, const char *name, int64_t micro, bool per_
 {
     struct golden g = { .name = name };
     struct par *par = par_new(2);
-    struct step_options opt = { .micro_batch = micro, .per_token = per_token,
+    struct step_options opt = { .comm = &comm_self, .micro_batch = micro, .per_token = per_token,
                                 .optim = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 } };
     const struct tensor *ids;
     char path[4300];

@@ -14,7 +14,7 @@
 #include "train/lr.h"
 #include "train/model.h"
 
-static const volatile sig_atomic_t never;
+static volatile sig_atomic_t never;
 
 static void warn(const char *message)
 {

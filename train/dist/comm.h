@@ -12,6 +12,7 @@
 
 struct comm {
     int rank, size;
+    int local; /* ranks on this machine */
     const struct comm_table *table;
 };
 

@@ -226,10 +226,14 @@ static void open_slots(void)
 const struct comm *comm_mpi_join(void)
 {
     int provided, status = -1;
+    MPI_Comm machine;
 
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &job.comm.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &job.comm.size);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+    MPI_Comm_size(machine, &job.comm.local);
+    MPI_Comm_free(&machine);
     job.comm.table = &table;
     open_slots();
     job.state = WAITING;

@@ -45,4 +45,4 @@ static const struct comm_table table = {
     .wait_end = wait_end,
 };
 
-const struct comm comm_self = { .rank = 0, .size = 1, .table = &table };
+const struct comm comm_self = { .rank = 0, .size = 1, .local = 1, .table = &table };
