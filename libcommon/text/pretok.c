@@ -159,11 +159,19 @@ static void make_classes(struct pretok *p)
         [UNICODE_GC_LM] = PRETOK_LETTER, [UNICODE_GC_LO] = PRETOK_LETTER, [UNICODE_ND] = PRETOK_NUMBER,
         [UNICODE_NL] = PRETOK_NUMBER,    [UNICODE_NO] = PRETOK_NUMBER,
     };
+    uint16_t same[256] = { 0 }; /* 1 + the first block of 1024 code points with that top index */
     uint8_t page[256];
     size_t pages = 0, k;
 
     p->class = xmalloc((size_t)256 * 256);
     for (uint32_t first = 0; first < UNICODE_END; first += 256) {
+        uint16_t *block = &same[unicode_top[first >> 10]];
+
+        if (*block && *block != (first >> 10) + 1) {
+            p->page[first / 256] = p->page[(*block - 1) * 4 + (first >> 8 & 3)];
+            continue;
+        }
+        *block = (uint16_t)((first >> 10) + 1);
         for (uint32_t i = 0; i < 256; i++) {
             unsigned record = unicode_record(first + i);
 
