@@ -19,13 +19,14 @@
 #include "libcommon/format/report.h"
 #include "libcommon/text/tokenizer.h"
 #include "libcommon/weights/safetensors.h"
+#include "libcommon/weights/torchzip.h"
 #include "train/ckpt.h"
 
 static bool as_json, list;
 
 static const struct opt opts[] = {
     { 0, "json", OPT_FLAG, &as_json, NULL, "one JSON object a file", 0, 0 },
-    { 'l', "list", OPT_FLAG, &list, NULL, "list every tensor too", 0, 0 },
+    { 'l', "list", OPT_FLAG, &list, NULL, "list every tensor and plain value too", 0, 0 },
     { 0 },
 };
 
@@ -69,16 +70,6 @@ static bool holds(const struct input *in, const char *name)
 
 /* ---- weights ---- */
 
-/* The header's length, its upper bytes 0; then JSON, perhaps behind blanks. */
-static bool is_safetensors(const struct input *in)
-{
-    size_t at = 8;
-
-    while (at < in->map.size && at < 4096 && in->map.data[at] && strchr(" \t\r\n", in->map.data[at]))
-        at++;
-    return has(in, 4, "\0\0\0\0", 4) && has(in, at, "{", 1);
-}
-
 /* A file of JSON whose outermost object has the key. */
 static bool has_key(const struct input *in, const char *key)
 {
@@ -99,13 +90,18 @@ static bool has_key(const struct input *in, const char *key)
 static int show_weights(struct report *r, const struct input *in, struct err *err)
 {
     struct safetensors s;
-    bool one = is_safetensors(in);
+    bool one = safetensors_is(in->map.data, in->map.size);
 
     if ((one ? safetensors_parse(&s, in->map.data, in->map.size, in->path, err) : safetensors_open(&s, in->path, err)) < 0)
         return -1;
     safetensors_report(&s, list, r);
     safetensors_close(&s);
     return 0;
+}
+
+static int show_torch(struct report *r, const struct input *in, struct err *err)
+{
+    return torchzip_report(in->map.data, in->map.size, in->path, list, r, err);
 }
 
 /* ---- tokenizers ---- */
@@ -290,39 +286,42 @@ static const struct format {
     const char *verified; /* what show() has checked */
     size_t at, n;
     const char *magic;
+    bool (*bytes)(const void *data, size_t size); /* or NULL: as is(), of what the file holds */
 } formats[] = {
-    { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL },
-    { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL },
-    { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL },
-    { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL },
-    { "token index", is_index, show_index, "index and sizes", 0, 0, NULL },
-    { "safetensors", is_safetensors, show_weights, "header, shapes, offsets and size", 0, 0, NULL },
-    { "safetensors index", NULL, show_weights, "headers, shapes, offsets and sizes", 0, 0, "weight_map" },
-    { "model configuration", NULL, show_json, "syntax", 0, 0, "model_type" },
-    { "jsonl", is_jsonl, show_jsonl, "syntax of every line", 0, 0, NULL },
-    { "json", is_json, show_json, "syntax", 0, 0, NULL },
+    { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL, NULL },
+    { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL, NULL },
+    { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL, NULL },
+    { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL, NULL },
+    { "token index", is_index, show_index, "index and sizes", 0, 0, NULL, NULL },
+    { "safetensors", NULL, show_weights, "header, shapes, offsets and size", 0, 0, NULL, safetensors_is },
+    { "torch", NULL, show_torch, "pickle, shapes, strides, sizes and checksums", 0, 0, NULL, torchzip_is },
+    { "safetensors index", NULL, show_weights, "headers, shapes, offsets and sizes", 0, 0, "weight_map", NULL },
+    { "model configuration", NULL, show_json, "syntax", 0, 0, "model_type", NULL },
+    { "jsonl", is_jsonl, show_jsonl, "syntax of every line", 0, 0, NULL, NULL },
+    { "json", is_json, show_json, "syntax", 0, 0, NULL, NULL },
     /* named only: lmcat reads what some of them hold */
-    { "gzip", NULL, NULL, "nothing", 0, 2, "\x1f\x8b" },
-    { "zstd", NULL, NULL, "nothing", 0, 4, "\x28\xb5\x2f\xfd" },
-    { "xz", NULL, NULL, "nothing", 0, 6, "\xfd" "7zXZ\0" },
-    { "bzip2", NULL, NULL, "nothing", 0, 3, "BZh" },
-    { "zip", NULL, NULL, "nothing", 0, 4, "PK\3\4" },
-    { "tar", NULL, NULL, "nothing", 257, 5, "ustar" },
-    { "parquet", NULL, NULL, "nothing", 0, 4, "PAR1" },
-    { "arrow", NULL, NULL, "nothing", 0, 6, "ARROW1" },
-    { "gguf", NULL, NULL, "nothing", 0, 4, "GGUF" },
-    { "numpy array", NULL, NULL, "nothing", 0, 6, "\x93NUMPY" },
-    { "pickle", NULL, NULL, "nothing", 0, 2, "\x80\2" },
-    { "text", is_text, show_text, "UTF-8", 0, 0, NULL },
+    { "gzip", NULL, NULL, "nothing", 0, 2, "\x1f\x8b", NULL },
+    { "zstd", NULL, NULL, "nothing", 0, 4, "\x28\xb5\x2f\xfd", NULL },
+    { "xz", NULL, NULL, "nothing", 0, 6, "\xfd" "7zXZ\0", NULL },
+    { "bzip2", NULL, NULL, "nothing", 0, 3, "BZh", NULL },
+    { "zip", NULL, NULL, "nothing", 0, 4, "PK\3\4", NULL },
+    { "tar", NULL, NULL, "nothing", 257, 5, "ustar", NULL },
+    { "parquet", NULL, NULL, "nothing", 0, 4, "PAR1", NULL },
+    { "arrow", NULL, NULL, "nothing", 0, 6, "ARROW1", NULL },
+    { "gguf", NULL, NULL, "nothing", 0, 4, "GGUF", NULL },
+    { "numpy array", NULL, NULL, "nothing", 0, 6, "\x93NUMPY", NULL },
+    { "pickle", NULL, NULL, "nothing", 0, 2, "\x80\2", NULL },
+    { "text", is_text, show_text, "UTF-8", 0, 0, NULL, NULL },
 };
 
 static const struct format *find_format(const struct input *in)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (formats[i].is  ? formats[i].is(in)
-            : formats[i].n ? has(in, formats[i].at, formats[i].magic, formats[i].n)
-                           : has_key(in, formats[i].magic))
-            return &formats[i];
+    for (const struct format *f = formats; f < formats + sizeof formats / sizeof *formats; f++)
+        if (f->is      ? f->is(in)
+            : f->bytes ? f->bytes(in->map.data, in->map.size)
+            : f->n     ? has(in, f->at, f->magic, f->n)
+                       : has_key(in, f->magic))
+            return f;
     return NULL;
 }
 

@@ -283,6 +283,17 @@ int safetensors_sort(struct safetensors *s, struct err *err)
     return 0;
 }
 
+/* The header's length, its upper bytes 0; then JSON, perhaps behind blanks. */
+bool safetensors_is(const void *data, size_t size)
+{
+    const uint8_t *p = data;
+    size_t at = 8;
+
+    while (at < size && at < 4096 && p[at] && strchr(" \t\r\n", p[at]))
+        at++;
+    return size > at && memcmp(p + 4, "\0\0\0\0", 4) == 0 && p[at] == '{';
+}
+
 int safetensors_parse(struct safetensors *s, const void *data, size_t size, const char *name, struct err *err)
 {
     memset(s, 0, sizeof *s);

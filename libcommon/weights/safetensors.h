@@ -41,6 +41,9 @@ struct safetensors {
     int n_map;
 };
 
+/* Do the first bytes look like such a file? */
+bool safetensors_is(const void *data, size_t size);
+
 /* One file in memory, which stays the caller's; name is for messages. */
 int safetensors_parse(struct safetensors *s, const void *data, size_t size, const char *name, struct err *err);
 

@@ -14,4 +14,9 @@ int safetensors_sort(struct safetensors *s, struct err *err);
 /* Set count and size from dtype and shape; -1 where they overflow or are not whole bytes. */
 int safetensors_measure(struct tensor *t, struct err *err);
 
+/* Into a report: numbers and types of n tensors, `step` bytes apart; each of them. */
+struct report;
+void safetensors_report_totals(struct report *r, const struct tensor *t, int n, size_t step);
+void safetensors_report_list(struct report *r, const struct tensor *t, int n, size_t step);
+
 #endif

@@ -71,6 +71,41 @@ head -c 200 m.safetensors >cut.safetensors
 is 'a cut file' 1 '*' '~lminfo: cut.safetensors: byte 0: a header of 201 bytes in a file of 200' lminfo cut.safetensors
 is 'an overlap' 1 '*' '~an overlap' lminfo "$weights/overlap"
 
+torch=$SRC/tests/fuzz/corpus/torch
+is 'a torch file' 0 'file\ta.pt
+format\ttorch
+bytes\t2549
+form\tzip
+protocol\t2
+storages\t4
+tensors\t5
+parameters\t16
+data_bytes\t56
+dtype\tBF16 6
+dtype\tF32 9
+dtype\tI64 1
+value\targs.layers 2
+value\targs.lr 0.5
+value\targs.name n
+value\targs.tied False
+value\targs.none None
+value\targs.big -70000
+value\targs.dtype BF16
+value\targs.shape[0] 1
+value\targs.shape[1][0] 2
+value\targs.shape[1][1] 3
+value\titeration 1
+tensor\tlist[0] F32 [3]
+tensor\tlist[1].k I64 []
+tensor\tmodel.a BF16 [2,3]
+tensor\tmodel.e F32 [0,2]
+tensor\tmodel.t F32 [3,2]
+verified\tpickle, shapes, strides, sizes and checksums\n' '' sh -c "cp '$torch/zip' a.pt && lminfo -l a.pt"
+has 'the older form' pickles form "$torch/old"
+has 'a later protocol' 4 protocol "$torch/zip_p4"
+sed 's/argparse/argparsf/' a.pt >bad.pt
+is 'a class that is not known' 1 '*' '~lminfo: bad.pt: data.pkl: byte 17: argparsf.Namespace is not among the globals' lminfo bad.pt
+
 mkdir model
 is 'an empty directory' 1 '' '~lminfo: model: a directory with neither' lminfo model
 printf '{"model_type":"llama","hidden_size":8,"rope":{"a":1}}' >model/config.json
