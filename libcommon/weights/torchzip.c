@@ -97,11 +97,11 @@ static int add_tensor(struct torchzip_walk *w, const struct torchzip_value *v)
     if ((size_t)z->n == f->most)
         return too_much(w, "more tensors than the pickle has room for");
     mem_grow(&z->tensor, &f->cap, (size_t)z->n + 1, sizeof *z->tensor);
-    t = &z->tensor[z->n++];
-    *t = *v->tensor;
+    t = v->tensor;
     t->t.name = arena_strndup(&z->arena, w->path, w->n);
     t->t.file = z->name;
-    t->t.data = t->t.count ? t->storage->data + t->offset * (dtype_table[t->t.dtype].bits / 8) : t->storage->data;
+    t->t.data = t->storage->data + (t->t.count ? t->offset * (dtype_table[t->t.dtype].bits / 8) : 0);
+    z->tensor[z->n++] = *t;
     return 0;
 }
 

@@ -47,7 +47,7 @@ struct torchzip_value {
             struct torchzip_entry *first, *last;
             int64_t n;
         } list; /* LIST, TUPLE, DICT, NAMESPACE */
-        struct torchzip_tensor *tensor;
+        struct torchzip_tensor *tensor; /* the same as one of struct torchzip's, of its last name */
         const struct torchzip_global *global; /* OBJECT, GLOBAL */
         const struct torchzip_storage *storage;
     };
@@ -106,6 +106,28 @@ const struct torchzip_value *torchzip_get(const struct torchzip_value *v, const 
 
 /* n elements from element `at` on, counted row by row, to out. */
 void torchzip_read(const struct torchzip_tensor *t, int64_t at, int64_t n, void *out);
+
+/* Write the zip form as torch 2.15 lays it out (protocol 2, storages on multiples of 64), which torch.load()
+ * takes with weights_only=True under safe_globals([argparse.Namespace]).  root holds NONE, BOOL, INT, FLOAT,
+ * STRING, DTYPE, LIST, TUPLE, DICT, NAMESPACE and TENSOR; of a tensor dtype, rank, shape, count and size are
+ * read, each has a storage of its own.  `put` must write exactly t->size bytes of tensor t through
+ * torchzip_put() when called, in the order of root.  The file appears at commit (io.h). */
+struct torchzip_writer {
+    struct io_out out;
+    const char *root; /* of the records: the file's name without its suffix */
+    size_t root_n;
+    struct torchzip_written {
+        char name[32]; /* behind the root */
+        uint64_t header, size;
+        uint32_t crc;
+    } *record;
+    size_t n, cap;
+    uint64_t due; /* bytes still due for the current record */
+};
+int torchzip_save(const char *path, const struct torchzip_value *root,
+                  int (*put)(void *ctx, struct torchzip_writer *w, const struct torchzip_tensor *t, struct err *err), void *ctx,
+                  struct err *err);
+int torchzip_put(struct torchzip_writer *w, const void *data, size_t n, struct err *err);
 
 /* Of a file in memory: totals and types; with list every plain value and tensor too (report.h).  All of it is
  * checked, the checksums too. */

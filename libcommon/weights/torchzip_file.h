@@ -55,6 +55,8 @@ struct torchzip_global {
     enum dtype dtype;
 };
 const struct torchzip_global *torchzip_global_find(const char *module, size_t module_n, const char *name, size_t name_n);
+/* torch's dtype, or its typed storage, for an element type; NULL where torch has none. */
+const struct torchzip_global *torchzip_global_of(enum dtype dtype, int kind);
 
 /* The zip's directory into z->record; every place and size checked. */
 int torchzip_records(struct torchzip *z, struct err *err);

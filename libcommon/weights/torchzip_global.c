@@ -225,3 +225,11 @@ const struct torchzip_global *torchzip_global_find(const char *module, size_t mo
     }
     return NULL;
 }
+
+const struct torchzip_global *torchzip_global_of(enum dtype dtype, int kind)
+{
+    for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
+        if ((int)globals[i].kind == kind && globals[i].dtype == dtype)
+            return &globals[i];
+    return NULL;
+}
