@@ -18,6 +18,7 @@
 #include "libcommon/text/tokenizer.h"
 #include "libcommon/text/unicode.h"
 #include "train/infer.h"
+#include "train/rope.h"
 #include "train/open.h"
 
 /* Context by default, at most; tokens of a micro-batch, unless a window is larger; windows in it. */
@@ -330,7 +331,9 @@ static int ppl(struct job *j, struct err *err)
     int rc;
 
     if (!context) {
-        context = j->model.config.max_pos < positions ? j->model.config.max_pos : positions;
+        context = positions; /* where angles grow with the length, max_pos is no end */
+        if (!rope_by_length(&j->model.config) && j->model.config.max_pos < positions)
+            context = j->model.config.max_pos;
         context = context < CONTEXT ? context : CONTEXT;
     }
     if (!stride)

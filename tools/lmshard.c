@@ -265,6 +265,18 @@ static void run_verify(void)
         die("standard output: write:");
 }
 
+/* Is `file` one of the pair's? */
+static bool is_of_pair(const char *prefix, const char *file)
+{
+    static const char *const ends[] = { ".bin", ".idx" };
+    char path[4096];
+
+    for (int i = 0; i < 2; i++)
+        if (snprintf(path, sizeof path, "%s%s", prefix, ends[i]) < (int)sizeof path && io_same_file(path, file))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct opt_common common;
@@ -281,6 +293,12 @@ int main(int argc, char **argv)
         opt_die(&cmd, "--dtype: '%s' is not a type of tokens", dtype_name);
     if (verify && (output || flatten))
         opt_die(&cmd, "--verify writes nothing");
+    if (output && !*output)
+        opt_die(&cmd, "-o: an empty name");
+    if (extract && output && is_of_pair(extract, output))
+        opt_die(&cmd, "%s is both input and output", output);
+    if (!extract && !verify && n && output && is_of_pair(output, argv[i]))
+        opt_die(&cmd, "%s is both input and output", argv[i]);
     if (verify)
         run_verify();
     else if (extract)

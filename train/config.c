@@ -40,6 +40,23 @@ static int read_act(struct config *c, const struct config_key *k, const char *na
     return err_set(err, "%s: %s: no such activation: '%s'", name, k->name, s);
 }
 
+/* A value other than the one that is implemented. */
+static int refuse(const struct json_value *v, const struct config_key *k, const char *name, struct err *err)
+{
+    if (!v || v->type == JSON_NULL || (v->type == JSON_NUMBER && v->num == k->dflt) ||
+        (v->type == JSON_TRUE && k->dflt == 1) || (v->type == JSON_FALSE && k->dflt == 0))
+        return 0;
+    return err_set(err, "%s: %s: %s is not supported", name, k->name,
+                   v->type == JSON_TRUE ? "true" : v->type == JSON_FALSE ? "false" : v->str ? v->str : "what it says");
+}
+
+/* Of every family. */
+static const struct config_key common_keys[] = {
+    { "quantization_config", CONFIG_FIXED, 0, false, -1 },
+    { "partial_rotary_factor", CONFIG_FIXED, 0, false, 1 },
+    { NULL, CONFIG_INT, 0, false, 0 },
+};
+
 static int read_key(struct config *c, const struct config_key *k, const char *name, struct err *err)
 {
     const struct json_value *v = json_get(c->json, k->name);
@@ -54,12 +71,36 @@ static int read_key(struct config *c, const struct config_key *k, const char *na
         return json_get_double(c->json, k->name, k->dflt, (double *)(void *)((char *)c + k->offset), name, err);
     case CONFIG_ACT:
         return read_act(c, k, name, err);
+    case CONFIG_FIXED:
+        return refuse(v, k, name, err);
     case CONFIG_FLAG:
         break;
     }
     if (json_get_bool(c->json, k->name, k->dflt != 0, &flag, name, err) < 0)
         return -1;
     c->bits = flag ? c->bits | (unsigned)k->offset : c->bits & ~(unsigned)k->offset;
+    return 0;
+}
+
+/* What a scaling cannot do without. */
+static const struct {
+    int type;
+    const char *key;
+} rope_needs[] = {
+    { ROPE_LINEAR, "factor" },
+    { ROPE_DYNAMIC, "factor" },
+    { ROPE_YARN, "factor" },
+    { ROPE_LLAMA3, "factor" },
+    { ROPE_LLAMA3, "low_freq_factor" },
+    { ROPE_LLAMA3, "high_freq_factor" },
+    { ROPE_LLAMA3, "original_max_position_embeddings" },
+};
+
+static int check_rope(const struct json_value *s, int64_t type, const char *name, struct err *err)
+{
+    for (size_t i = 0; i < sizeof rope_needs / sizeof *rope_needs; i++)
+        if (rope_needs[i].type == type && !json_get(s, rope_needs[i].key))
+            return err_set(err, "%s: rope_scaling: '%s' is missing", name, rope_needs[i].key);
     return 0;
 }
 
@@ -86,7 +127,7 @@ static int read_rope(struct config *c, const char *name, struct err *err)
         r->type--;
     if (r->type == ROPE_NONE)
         return err_set(err, "%s: no such rope scaling: '%s'", name, type);
-    if (json_get_double(s, "factor", 1, &r->factor, name, err) < 0 ||
+    if (check_rope(s, r->type, name, err) < 0 || json_get_double(s, "factor", 1, &r->factor, name, err) < 0 ||
         json_get_double(s, "low_freq_factor", 1, &r->low, name, err) < 0 ||
         json_get_double(s, "high_freq_factor", 4, &r->high, name, err) < 0 ||
         json_get_double(s, "beta_fast", 32, &r->beta_fast, name, err) < 0 ||
@@ -182,7 +223,7 @@ static int check(const struct config *c, const char *name, struct err *err)
 static int fill(struct config *c, const char *name, struct err *err)
 {
     const char *type;
-    const struct config_key *tables[2], *k;
+    const struct config_key *tables[3], *k;
 
     if (json_get_str(c->json, "model_type", NULL, &type, name, err) < 0)
         return -1;
@@ -193,7 +234,8 @@ static int fill(struct config *c, const char *name, struct err *err)
         return err_set(err, "%s: no such model_type: '%s'", name, type);
     tables[0] = c->arch->keys;
     tables[1] = c->arch->more_keys;
-    for (int t = 0; t < 2; t++)
+    tables[2] = common_keys;
+    for (int t = 0; t < 3; t++)
         for (k = tables[t]; k && k->name; k++)
             if (read_key(c, k, name, err) < 0)
                 return -1;

@@ -52,10 +52,10 @@ struct config {
 /* A row of a family's key table: where a member of config.json goes. */
 struct config_key {
     const char *name;
-    enum config_kind { CONFIG_INT, CONFIG_REAL, CONFIG_FLAG, CONFIG_ACT } kind;
+    enum config_kind { CONFIG_INT, CONFIG_REAL, CONFIG_FLAG, CONFIG_ACT, CONFIG_FIXED } kind;
     int offset;      /* in struct config; of a FLAG: the bits set when true */
     bool required;
-    double dflt;     /* where it is absent or null */
+    double dflt;     /* where it is absent or null; of a FIXED: the one value that is implemented */
 };
 
 /* Parse; the bytes stay the caller's, name is for messages. */

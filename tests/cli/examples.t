@@ -44,7 +44,7 @@ run() {
     rm -rf work
     cp -r prepared work
     name=$1 script=$PWD/$2
-    ok "$name" sh -c "cd work && exec sh -e '$script'"
+    ok "$name" sh -c "cd work && exec '$SRC/tests/mpirun.sh' sh -e '$script'"
 }
 for c in $(find "$SRC/tools" -name '*.c' | sort); do
     t=$(basename "$c" .c)

@@ -95,6 +95,11 @@ old_pair() {
     cp a.bin w/p.bin
     cp a.idx w/p.idx
 }
+lmshard -o same "$streams/documents"
+is 'a pair over itself' 2 '' '~same.idx is both input and output' lmshard -x same -o same.idx
+cp "$streams/documents" own.bin
+is 'a stream over itself' 2 '' '~own.bin is both input and output' lmshard -o own own.bin
+is 'an empty prefix' 2 '' '~-o: an empty name' lmshard -o '' "$streams/documents"
 killed_at() { # CALL NTH: false when it ran to its end
     ! strace -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" \
         lmshard -o w/p "$streams/documents" >.out 2>&1

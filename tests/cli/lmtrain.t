@@ -111,6 +111,17 @@ is 'no such tokenizer' 1 '' '~tokenizer=nowhere' lmtrain -q run.conf data=rows.t
 is 'the tokenizer beside a config goes into checkpoints' 0 '' '' sh -c 'cp bytes.json tok/config.json; lmtrain -q run.conf model=tok/config.json data=other.tks out=wt && cmp wt/step_6/tokenizer.json tok/tokenizer.json'
 is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtrain -q run.conf model=cut.json data=rows.tks'
 is 'another family' 1 '' "~no such model_type: 'bert'" sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
+while read -r where key value message; do
+    sed "s/\"vocab_size\"/\"$key\": $value, &/" $where.json >odd.json
+    is "config: $key: $value" 1 '' "~$message" lmtrain -q run.conf model=odd.json data=rows.tks
+done <<'END'
+gpt2 scale_attn_by_inverse_layer_idx true scale_attn_by_inverse_layer_idx: true is not supported
+gpt2 scale_attn_weights false scale_attn_weights: false is not supported
+llama partial_rotary_factor 0.5 partial_rotary_factor: 0.5 is not supported
+llama quantization_config {"bits":4} quantization_config: what it says is not supported
+llama rope_scaling {"type":"linear"} rope_scaling: 'factor' is missing
+llama rope_scaling {"rope_type":"llama3","factor":8} rope_scaling: 'low_freq_factor' is missing
+END
 is 'no weights in a directory' 1 '' '~safetensors' sh -c 'mkdir -p nw; cp llama.json nw/config.json; lmtrain -q run.conf model=nw data=rows.tks'
 is 'weights of another shape' 1 '' '~embed_tokens' sh -c 'cp -r a/step_6 shape; sed -i "s/\"vocab_size\": *32/\"vocab_size\": 33/" shape/config.json; lmtrain -q run.conf model=shape data=rows.tks'
 is 'nothing to learn from' 1 '' '~no token of its 1 sequences counts' sh -c 'echo 5 | lmtokenize --from ids --vocab-size 32 | lmpack -q -L 4 -o one.tks; lmtrain -q run.conf data=one.tks micro_batch_size=1 global_batch_size=1'

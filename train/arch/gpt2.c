@@ -18,6 +18,9 @@ static const struct config_key keys[] = {
     { "initializer_range", CONFIG_REAL, FIELD(init_std), false, 0.02 },
     { "activation_function", CONFIG_ACT, FIELD(act), false, KERNEL_GELU_TANH },
     { "tie_word_embeddings", CONFIG_FLAG, CONFIG_TIED, false, 1 },
+    { "scale_attn_weights", CONFIG_FIXED, 0, false, 1 },
+    { "scale_attn_by_inverse_layer_idx", CONFIG_FIXED, 0, false, 0 },
+    { "add_cross_attention", CONFIG_FIXED, 0, false, 0 },
     { NULL, CONFIG_INT, 0, false, 0 },
 };
 
