@@ -177,16 +177,19 @@ int opt_read(const struct opt *opts, const char *text, size_t size, const char *
     for (int line = 1; p < stop; line++) {
         const char *nl = memchr(p, '\n', (size_t)(stop - p));
         size_t n = (size_t)((nl ? nl : stop) - p);
+        const struct opt *o;
         char *copy = xmalloc(n + 1), *key, *eq, *value;
 
-        memcpy(copy, p, n); /* kept: values point into it */
+        memcpy(copy, p, n);
         copy[n] = 0;
         p += n + 1;
         if (*copy == '#' || (eq = strstr(copy, " #")) || (eq = strstr(copy, "\t#")))
             *(*copy == '#' ? copy : eq) = 0;
         key = trim(copy, copy + strlen(copy));
-        if (!*key)
+        if (!*key) {
+            free(copy);
             continue;
+        }
         eq = strchr(key, '=');
         if (!eq)
             return err_set(err, "%s:%d: not key = value: '%s'", name, line, key);
@@ -194,6 +197,9 @@ int opt_read(const struct opt *opts, const char *text, size_t size, const char *
         key = trim(key, eq);
         if (opt_assign(opts, key, value, err) < 0)
             return err_prefix(err, "%s:%d", name, line);
+        o = by_name(opts, key, strlen(key));
+        if (o->type != OPT_STR && o->type != OPT_MAYBE && o->type != OPT_LIST) /* whose values point into it */
+            free(copy);
     }
     return 0;
 }
