@@ -83,8 +83,8 @@ static int convert(struct index_writer *w, const void *tokens, size_t n, unsigne
         w->wide[i] = from == INDEX_U16 ? ((const uint16_t *)tokens)[i] : ((const int32_t *)tokens)[i];
     for (size_t i = 0; i < n; i++)
         if (w->wide[i] < t->min || w->wide[i] > t->max)
-            return err_set(err, "token %" PRIu64 " is %" PRId32 ": not within the %" PRId64 "..%" PRId64 " of %s",
-                           w->put_tokens + i, w->wide[i], t->min, t->max, t->name);
+            return err_set(err, "%s: token %" PRIu64 " is %" PRId32 ": not within the %" PRId64 "..%" PRId64 " of %s",
+                           w->bin.path, w->put_tokens + i, w->wide[i], t->min, t->max, t->name);
     narrow(w->narrow, t->size, w->wide, n);
     return io_put(&w->bin, w->narrow, n * t->size, err);
 }
