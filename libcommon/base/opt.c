@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/arena.h"
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
@@ -168,6 +169,8 @@ static char *trim(char *s, char *end)
     return s;
 }
 
+static struct arena lines; /* of files: values point into them */
+
 int opt_read(const struct opt *opts, const char *text, size_t size, const char *name, struct err *err)
 {
     const char *p = text, *stop = text + size;
@@ -177,19 +180,14 @@ int opt_read(const struct opt *opts, const char *text, size_t size, const char *
     for (int line = 1; p < stop; line++) {
         const char *nl = memchr(p, '\n', (size_t)(stop - p));
         size_t n = (size_t)((nl ? nl : stop) - p);
-        const struct opt *o;
-        char *copy = xmalloc(n + 1), *key, *eq, *value;
+        char *copy = arena_strndup(&lines, p, n), *key, *eq, *value;
 
-        memcpy(copy, p, n);
-        copy[n] = 0;
         p += n + 1;
         if (*copy == '#' || (eq = strstr(copy, " #")) || (eq = strstr(copy, "\t#")))
             *(*copy == '#' ? copy : eq) = 0;
         key = trim(copy, copy + strlen(copy));
-        if (!*key) {
-            free(copy);
+        if (!*key)
             continue;
-        }
         eq = strchr(key, '=');
         if (!eq)
             return err_set(err, "%s:%d: not key = value: '%s'", name, line, key);
@@ -197,9 +195,6 @@ int opt_read(const struct opt *opts, const char *text, size_t size, const char *
         key = trim(key, eq);
         if (opt_assign(opts, key, value, err) < 0)
             return err_prefix(err, "%s:%d", name, line);
-        o = by_name(opts, key, strlen(key));
-        if (o->type != OPT_STR && o->type != OPT_MAYBE && o->type != OPT_LIST) /* whose values point into it */
-            free(copy);
     }
     return 0;
 }
