@@ -186,10 +186,13 @@ static void line(const char *text)
 int main(int argc, char **argv)
 {
     static const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
-    const struct comm *comm = run_join();
-    struct opt_common common = parse(argc, argv);
+    const struct comm *comm;
+    struct opt_common common;
     struct err err;
 
+    signal(SIGUSR1, on_signal); /* it may come at once */
+    comm = run_join();
+    common = parse(argc, argv);
     o.comm = comm;
     if (!o.threads)
         o.threads = run_threads(&o, common.jobs);
