@@ -94,6 +94,8 @@ static void backward(struct exec *e, const struct room *m, int layer)
         struct op_args a = args_of(e, m, i, layer, true);
 
         op_table[a.row->op].backward(&e->run, &a);
+        if (e->done)
+            e->done(e->done_ctx, layer, i);
     }
 }
 

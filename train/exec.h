@@ -15,6 +15,10 @@ struct exec {
     char *saved, *head_saved, *embed_saved, *work;
     float *rope;        /* [max_pos or more, head_dim] */
     int64_t rope_positions, rope_length;
+    /* Told after the backward of each row of a program, from the last to row 0, which ends the program's share
+     * in the gradients of its parameters; layer -1: head, embedding.  NULL: nobody. */
+    void (*done)(void *ctx, int layer, int row);
+    void *done_ctx;
 };
 
 /* For micro-batches of up to `rows` tokens in up to max_docs documents, positions below `positions`.

@@ -200,9 +200,9 @@ void model_grad_begin(struct model *m)
         m->param[i].fresh = true;
 }
 
-void model_grad_end(struct model *m)
+void model_grad_end(struct model *m, int first, int end)
 {
-    for (int i = 0; i < m->n_params; i++)
+    for (int i = first; i < end; i++)
         if (m->param[i].fresh)
             memset(m->g + m->param[i].offset, 0, (size_t)m->param[i].count * sizeof(float));
 }

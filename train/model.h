@@ -66,9 +66,10 @@ struct model_param *model_param(const struct model *m, enum arch_param_id id, in
 
 /* 0 for the first contribution of a step to the gradient of p (and notes it), then 1. */
 float model_grad_beta(struct model_param *p);
-/* Begin a step: every gradient is fresh.  End it: zero those that got no contribution. */
+/* Begin a step: every gradient is fresh.  End it for parameters [first, end): zero those that got no
+ * contribution. */
 void model_grad_begin(struct model *m);
-void model_grad_end(struct model *m);
+void model_grad_end(struct model *m, int first, int end);
 
 /* The name of a published tensor, as the files of this model spell it. */
 const char *model_name(const struct model *m, const struct model_tensor *t);

@@ -31,6 +31,7 @@ void step_init(struct step *s, struct model *m, struct par *par, const struct st
     s->opt = *opt;
     model_train(m);
     exec_init(&s->exec, m, par, micro, micro, opt->length, true);
+    s->exec.done_ctx = s;
     optim_init(&s->optim, m, &opt->optim);
     arena_reserve(&s->arena, bytes);
     s->ids = arena_alloc(&s->arena, (size_t)all * sizeof *s->ids);
@@ -111,6 +112,36 @@ static int64_t load(struct step *s, int64_t first, int64_t n)
     return longest;
 }
 
+/* The gradients of the last parameters that are open, those of one layer, are complete: begin to add them up
+ * over the ranks, while backward goes on. */
+static void close_layer(struct step *s, int layer)
+{
+    const struct comm *c = s->opt.comm;
+    struct model *m = s->m;
+    int first = s->open;
+
+    while (first > 0 && m->param[first - 1].layer == layer)
+        first--;
+    model_grad_end(m, first, s->open);
+    if (first < s->open) {
+        const struct model_param *last = &m->param[s->open - 1];
+        int64_t begin = m->param[first].offset;
+
+        c->table->sum_start(c, m->g + begin, last->offset + last->count - begin);
+    }
+    s->open = first;
+}
+
+static void row_done(void *ctx, int layer, int row)
+{
+    struct step *s = ctx;
+
+    if (row == 0)
+        close_layer(s, layer);
+    else
+        s->opt.comm->table->sum_progress(s->opt.comm);
+}
+
 static struct step_result run(struct step *s, bool backward)
 {
     const struct comm *c = s->opt.comm;
@@ -128,6 +159,7 @@ static struct step_result run(struct step *s, bool backward)
             s->dscale[i] = s->counts[at + i] ? (float)(1 / share) : 0;
         s->exec.run.dscale = backward ? s->dscale : NULL;
         exec_forward(&s->exec, longest);
+        s->exec.done = first + n == s->n ? row_done : NULL;
         if (backward)
             exec_backward(&s->exec);
         for (int64_t i = 0; i < n * s->opt.length; i++)
@@ -135,6 +167,8 @@ static struct step_result run(struct step *s, bool backward)
         loss[0] += tokens ? sum / share : 0;
         loss[1] += sum;
     }
+    while (backward && s->open) /* of a rank without sequences; before it waits for the others */
+        close_layer(s, s->m->param[s->open - 1].layer);
     c->table->sum(c, loss, 2);
     return (struct step_result){ loss[0], loss[1], (uint64_t)all[0] };
 }
@@ -144,9 +178,8 @@ struct step_result step_gradients(struct step *s)
     struct step_result r;
 
     model_grad_begin(s->m);
+    s->open = s->m->n_params;
     r = run(s, true);
-    model_grad_end(s->m);
-    s->opt.comm->table->sum_start(s->opt.comm, s->m->g, s->m->size);
     s->opt.comm->table->sum_finish(s->opt.comm);
     return r;
 }

@@ -39,6 +39,7 @@ struct step {
     int64_t *doc_of;   /* [global_batch / ranks + 1]: documents before sequence i */
     float *dscale, *loss; /* of one micro-batch */
     int64_t *micro_doc;
+    int open;          /* gradients of the parameters before it are not complete yet */
     struct arena arena;
 };
 

@@ -221,7 +221,7 @@ static void step(struct bench *b, double phase[4])
     exec_forward(&b->e, b->doc[1]);
     forward = io_now();
     exec_backward(&b->e);
-    model_grad_end(&b->m);
+    model_grad_end(&b->m, 0, b->m.n_params);
     backward = io_now();
     par_for(b->par, (b->m.size + ADAM_PIECE - 1) / ADAM_PIECE, adam_slice, b);
     phase[0] = forward - start;

@@ -90,6 +90,9 @@ for n_ranks in 2 3; do
         data=- train_iters=1000 out=p$n_ranks global_batch_size=$((n_ranks == 3 ? 12 : 8)) <concat.tks"
     ok 'every row of it' test "$(tail -n 1 p$n_ranks/metrics.tsv | cut -f 10)" = "$rows"
 done
+sed 's/24/65536/; s/layers": 2/layers": 3/' llama.json >wide.json
+ok 'more pieces than are on their way at once, to ranks without a row' sh -c "head -n 1 ids | lmtokenize -q --from ids --vocab-size 32 --to stream | lmpack -q -L 16 |
+    timeout 60 '$SRC/tests/mpirun.sh' mpirun -n 3 lmtrain -q run.conf model=wide.json data=- global_batch_size=6 out=wide"
 ok 'the losses of its full batches' sh -c '. "$SRC/tests/lib.sh"; head -n "$(wc -l <p1/metrics.tsv)" p2/metrics.tsv >cut && mv cut p2/metrics.tsv'
 ok 'are those of the file' near p1 p2 "$((rows / 8))"
 grep -o 'mpirun -n 2 lmtrain run.conf [^`]*' "$SRC/README.md" >example

@@ -162,7 +162,7 @@ static void gradients(struct rig *r)
     model_grad_begin(&r->m);
     for (int i = 0; i < BATCHES; i++)
         give(r, &r->b[i], true);
-    model_grad_end(&r->m);
+    model_grad_end(&r->m, 0, r->m.n_params);
 }
 
 static double loss(struct rig *r)

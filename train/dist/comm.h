@@ -22,6 +22,8 @@ struct comm_table {
      * were begun. */
     void (*sum_start)(const struct comm *c, float *x, int64_t n);
     void (*sum_finish)(const struct comm *c);
+    /* While something else is computed: let those that were begun go on. */
+    void (*sum_progress)(const struct comm *c);
     /* Add up a few numbers. */
     void (*sum)(const struct comm *c, double *x, int n);
     /* Rank 0's bytes to everyone. */

@@ -72,8 +72,9 @@ static void add_slot(struct slot *s)
 }
 
 /* Take what is on its way as far as it goes, slices in order: the ranks must begin them in the same one. */
-static void progress(void)
+static void sum_progress(const struct comm *c)
 {
+    (void)c;
     for (unsigned i = 0; i < job.n; i++) {
         struct slot *s = &job.slot[(job.first + i) % SLOTS];
         int done;
@@ -103,7 +104,7 @@ static void finish_first(void)
 static void sum_start(const struct comm *c, float *x, int64_t n)
 {
     for (int64_t at = 0; at < n && c->size > 1; at += PIECE) {
-        progress();
+        sum_progress(c);
         if (job.n == SLOTS)
             finish_first();
         start_slot(&job.slot[(job.first + job.n++) % SLOTS], x + at, (int)(at + PIECE < n ? PIECE : n - at));
@@ -112,9 +113,8 @@ static void sum_start(const struct comm *c, float *x, int64_t n)
 
 static void sum_finish(const struct comm *c)
 {
-    (void)c;
     while (job.n) {
-        progress();
+        sum_progress(c);
         finish_first();
     }
 }
@@ -199,6 +199,7 @@ static const struct comm_table table = {
     .name = "mpi",
     .sum_start = sum_start,
     .sum_finish = sum_finish,
+    .sum_progress = sum_progress,
     .sum = sum,
     .broadcast = broadcast,
     .gather = gather,

@@ -38,6 +38,7 @@ static const struct comm_table table = {
     .name = "self",
     .sum_start = sum_start,
     .sum_finish = nothing,
+    .sum_progress = nothing,
     .sum = sum,
     .broadcast = keep,
     .gather = keep,
