@@ -168,12 +168,32 @@ void model_randomize(struct model *m, uint64_t seed)
     }
 }
 
-void model_train(struct model *m)
+static void share_weights(struct model *m, const struct comm *c)
 {
+    size_t size = (size_t)m->size * sizeof(float);
+    struct arena common;
+    float *w;
+
+    c->table->reserve(c, &common, size + ARENA_ALIGN, true);
+    w = arena_alloc(&common, size);
+    if (c->part == 0)
+        memcpy(w, m->w, size);
+    c->table->meet(c);
+    arena_release(&m->arena);
+    m->arena = common;
+    m->w = w;
+}
+
+void model_train(struct model *m, const struct comm *c)
+{
+    size_t size = (size_t)m->size * sizeof(float);
+
     if (m->g)
         return;
-    arena_reserve(&m->grads, (size_t)m->size * sizeof(float) + ARENA_ALIGN);
-    m->g = arena_alloc(&m->grads, (size_t)m->size * sizeof(float));
+    c->table->reserve(c, &m->grads, size + ARENA_ALIGN, false);
+    m->g = arena_alloc(&m->grads, size);
+    if (c->parts > 1)
+        share_weights(m, c);
 }
 
 struct model_param *model_param(const struct model *m, enum arch_param_id id, int layer)

@@ -13,6 +13,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/weights/safetensors.h"
 #include "train/arch.h"
+#include "train/dist/comm.h"
 
 struct model_param {
     enum arch_param_id id;
@@ -58,8 +59,9 @@ void model_close(struct model *m);
 /* Draw fresh weights: each element from (seed, parameter, element). */
 void model_randomize(struct model *m, uint64_t seed);
 
-/* Allocate gradients. */
-void model_train(struct model *m);
+/* Allocate gradients where the ranks of c can add them up, and bring the weights, the same on all, where they
+ * have memory in common. */
+void model_train(struct model *m, const struct comm *c);
 
 /* Parameter by id, following ties; NULL when the model has none.  layer -1: outside. */
 struct model_param *model_param(const struct model *m, enum arch_param_id id, int layer);

@@ -14,22 +14,25 @@ static long count_slices(const struct model *m)
     return n;
 }
 
-void optim_init(struct optim *o, struct model *m, const struct optim_options *opt)
+void optim_init(struct optim *o, struct model *m, const struct comm *c, const struct optim_options *opt)
 {
-    size_t moments = (size_t)m->size * sizeof(float), tables;
+    size_t moments = (size_t)m->size * sizeof(float);
     long n = count_slices(m), at = 0;
 
     memset(o, 0, sizeof *o);
     o->m = m;
+    o->comm = c;
     o->k = kernel_pick();
     o->opt = *opt;
     o->n_slices = n;
-    tables = (size_t)n * (sizeof *o->slice + sizeof *o->partial);
-    arena_reserve(&o->arena, 2 * moments + tables + 4 * ARENA_ALIGN);
+    o->first = n * c->part / c->parts;
+    o->end = n * (c->part + 1) / c->parts;
+    c->table->reserve(c, &o->arena, 2 * moments + (size_t)n * sizeof *o->partial + 4 * ARENA_ALIGN, true);
     o->exp_avg = arena_alloc(&o->arena, moments);
     o->exp_avg_sq = arena_alloc(&o->arena, moments);
-    o->slice = arena_alloc(&o->arena, (size_t)n * sizeof *o->slice);
     o->partial = arena_alloc(&o->arena, (size_t)n * sizeof *o->partial);
+    arena_init(&o->tables);
+    o->slice = arena_alloc(&o->tables, (size_t)n * sizeof *o->slice);
     for (int i = 0; i < m->n_params; i++) {
         const struct model_param *p = &m->param[i];
 
@@ -41,6 +44,7 @@ void optim_init(struct optim *o, struct model *m, const struct optim_options *op
 void optim_release(struct optim *o)
 {
     arena_release(&o->arena);
+    arena_release(&o->tables);
     memset(o, 0, sizeof *o);
 }
 
@@ -49,6 +53,7 @@ static void norm_slice(void *ctx, long i, int thread)
     struct optim *o = ctx;
 
     (void)thread;
+    i += o->first;
     o->partial[i] = o->k->sum_squares(o->slice[i].n, o->m->g + o->slice[i].begin);
 }
 
@@ -56,7 +61,8 @@ double optim_norm(struct optim *o, struct par *par)
 {
     double sum = 0;
 
-    par_for(par, o->n_slices, norm_slice, o);
+    par_for(par, o->end - o->first, norm_slice, o);
+    o->comm->table->meet(o->comm);
     for (long i = 0; i < o->n_slices; i++)
         sum += o->partial[i];
     return sqrt(sum);
@@ -70,7 +76,7 @@ struct update {
 static void step_slice(void *ctx, long i, int thread)
 {
     const struct update *u = ctx;
-    const struct optim_slice *s = &u->o->slice[i];
+    const struct optim_slice *s = &u->o->slice[u->o->first + i];
     struct model *m = u->o->m;
 
     (void)thread;
@@ -94,5 +100,6 @@ void optim_step(struct optim *o, struct par *par, int64_t t, double lr, double n
             .bc1 = 1 - pow(o->opt.beta1, (double)t),
             .bc2 = 1 - pow(o->opt.beta2, (double)t),
         };
-    par_for(par, o->n_slices, step_slice, &u);
+    par_for(par, o->end - o->first, step_slice, &u);
+    o->comm->table->meet(o->comm);
 }

@@ -3,11 +3,12 @@
  * that is below 1.
  *
  * Work is cut into slices by the layout alone and partial sums are added in its order, so that results
- * do not depend on the number of threads. */
+ * do not depend on the number of threads.  Ranks that have the weights in common memory share the slices out. */
 #ifndef TRAIN_OPTIM_H
 #define TRAIN_OPTIM_H
 
 #include "libcommon/base/par.h"
+#include "train/dist/comm.h"
 #include "train/kernel/kernel.h"
 #include "train/model.h"
 
@@ -18,6 +19,7 @@ struct optim_options {
 
 struct optim {
     struct model *m;              /* borrowed, with gradients */
+    const struct comm *comm;      /* borrowed */
     const struct kernels *k;
     struct optim_options opt;
     float *exp_avg, *exp_avg_sq;  /* of the model's layout */
@@ -26,12 +28,13 @@ struct optim {
         bool decay;
     } *slice;
     long n_slices;
+    long first, end;              /* the slices that this rank works on */
     double *partial;              /* [n_slices] */
-    struct arena arena;           /* owns the moments, slices and partial */
+    struct arena arena, tables;   /* moments and partial, common memory; slices */
 };
 
-/* Moments are zero. */
-void optim_init(struct optim *o, struct model *m, const struct optim_options *opt);
+/* After model_train(), on c.  Moments are zero. */
+void optim_init(struct optim *o, struct model *m, const struct comm *c, const struct optim_options *opt);
 void optim_release(struct optim *o);
 
 /* Global norm of the gradients, before clipping. */

@@ -207,13 +207,13 @@ static int load_checkpoint(struct run *r, const char *path, struct err *err)
 {
     struct ckpt c = { .m = &r->m, .exp_avg = r->step.optim.exp_avg, .exp_avg_sq = r->step.optim.exp_avg_sq };
     size_t size = (size_t)r->m.size * sizeof(float);
+    float *const all[] = { r->m.w, c.exp_avg, c.exp_avg_sq };
     const struct comm *j = r->comm;
 
     if (comm_agree(j, j->rank ? 0 : read_checkpoint(r, path, &c, err)) < 0)
         return -1;
-    j->table->broadcast(j, r->m.w, size);
-    j->table->broadcast(j, c.exp_avg, size);
-    j->table->broadcast(j, c.exp_avg_sq, size);
+    for (size_t i = 0; i < sizeof all / sizeof *all && j->parts == 1; i++)
+        j->table->broadcast(j, all[i], size);
     j->table->broadcast(j, &c.state, sizeof c.state);
     r->state = c.state;
     r->saved = c.state.step;
@@ -248,7 +248,7 @@ static int open_out(struct run *r, struct err *err)
 
 static int check_memory(const struct run *r, const struct step_options *opt, struct err *err)
 {
-    double need = step_memory(&r->m, opt, (int)r->o->threads) * r->comm->local;
+    double need = step_memory(&r->m, opt, (int)r->o->threads);
     double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 
     if (need > have)

@@ -10,12 +10,15 @@ double step_memory(const struct model *m, const struct step_options *opt, int th
 {
     double all = (double)(opt->global_batch / opt->comm->size) * (double)opt->length;
     double micro = (double)opt->micro_batch * (double)opt->length;
+    double own = (double)m->size * sizeof(float), common = 3 * own;
+    int local = opt->comm->local;
     struct plan p;
 
     if (micro > INT32_MAX)
         return HUGE_VAL; /* rows are counted in 32 bits */
     plan_make(&p, &m->config, opt->micro_batch * opt->length, opt->micro_batch * opt->length, threads, true);
-    return 4 * sizeof(float) * (double)m->size + (double)p.total + TOKEN_BYTES * all + MICRO_BYTES * micro;
+    own += (double)p.total + TOKEN_BYTES * all + MICRO_BYTES * micro;
+    return local * own + local / opt->comm->parts * common;
 }
 
 void step_init(struct step *s, struct model *m, struct par *par, const struct step_options *opt)
@@ -29,10 +32,10 @@ void step_init(struct step *s, struct model *m, struct par *par, const struct st
     s->m = m;
     s->par = par;
     s->opt = *opt;
-    model_train(m);
+    model_train(m, opt->comm);
     exec_init(&s->exec, m, par, micro, micro, opt->length, true);
     s->exec.done_ctx = s;
-    optim_init(&s->optim, m, &opt->optim);
+    optim_init(&s->optim, m, opt->comm, &opt->optim);
     arena_reserve(&s->arena, bytes);
     s->ids = arena_alloc(&s->arena, (size_t)all * sizeof *s->ids);
     s->target = arena_alloc(&s->arena, (size_t)all * sizeof *s->target);

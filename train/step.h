@@ -49,7 +49,8 @@ struct step_result {
     uint64_t tokens;  /* that count */
 };
 
-/* Bytes of memory that step_init() will reserve, the model's own weights and gradients counted. */
+/* Bytes of memory that step_init() will reserve for the ranks of this machine, the model's weights and gradients
+ * counted. */
 double step_memory(const struct model *m, const struct step_options *opt, int threads);
 
 /* m and par are borrowed; m gets gradients. */

@@ -24,13 +24,18 @@ void arena_reserve(struct arena *a, size_t size)
 {
     void *p;
 
-    arena_init(a);
     size = (size + ((size_t)2 << 20) - 1) & ~(((size_t)2 << 20) - 1);
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         die("out of memory: an arena of %zu bytes", size);
     madvise(p, size, MADV_HUGEPAGE);
-    a->base = p;
+    arena_adopt(a, p, size);
+}
+
+void arena_adopt(struct arena *a, void *base, size_t size)
+{
+    arena_init(a);
+    a->base = base;
     a->size = size;
     a->fixed = 1;
 }

@@ -43,13 +43,19 @@ static enum cpu_tier detect(void)
     return best < most ? best : most;
 }
 
+static int chosen = -1; /* a race writes the same value twice */
+
 enum cpu_tier cpu_tier(void)
 {
-    static int tier = -1; /* a race writes the same value twice */
+    if (__atomic_load_n(&chosen, __ATOMIC_RELAXED) < 0)
+        __atomic_store_n(&chosen, (int)detect(), __ATOMIC_RELAXED);
+    return (enum cpu_tier)__atomic_load_n(&chosen, __ATOMIC_RELAXED);
+}
 
-    if (__atomic_load_n(&tier, __ATOMIC_RELAXED) < 0)
-        __atomic_store_n(&tier, (int)detect(), __ATOMIC_RELAXED);
-    return (enum cpu_tier)__atomic_load_n(&tier, __ATOMIC_RELAXED);
+void cpu_limit(enum cpu_tier most)
+{
+    if (cpu_tier() > most)
+        __atomic_store_n(&chosen, (int)most, __ATOMIC_RELAXED);
 }
 
 static bool detect_sha(void)

@@ -13,9 +13,19 @@ enum cpu_tier {
 
 /* Decided at the first call, then constant. */
 enum cpu_tier cpu_tier(void);
+/* Not above this one from here on; what has asked for the tier before keeps what it was told. */
+void cpu_limit(enum cpu_tier most);
 const char *cpu_name(enum cpu_tier tier);
 /* Are there instructions for SHA-256?  Not under LMPIPE_CPU=portable. */
 bool cpu_sha(void);
+
+/* In a loop that waits for another thread. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
 
 /* Processors this process may use, from its affinity mask and the cgroup's quota; at least 1. */
 int cpu_count(void);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "libcommon/base/cpu.h"
 #include "libcommon/base/mem.h"
 
 #define SPINS 4000 /* some 20 us, then sleep: a busy core must not be held against other programs */
@@ -29,13 +30,6 @@ struct start {
     int id;
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
 static void drain(struct par *p, int id)
 {
     long i;
@@ -52,7 +46,7 @@ static unsigned wait_generation(struct par *p, unsigned seen)
         g = __atomic_load_n(&p->generation, __ATOMIC_ACQUIRE);
         if (g != seen)
             return g;
-        relax();
+        cpu_relax();
     }
     pthread_mutex_lock(&p->lock);
     p->sleeping++;
@@ -150,7 +144,7 @@ void par_for(struct par *p, long n, void (*fn)(void *ctx, long i, int thread), v
     __atomic_store_n(&p->open, false, __ATOMIC_SEQ_CST);
     for (int spins = 0; __atomic_load_n(&p->inside, __ATOMIC_SEQ_CST) > 0; spins++)
         if (spins < SPINS)
-            relax();
+            cpu_relax();
         else
             sched_yield();
 }

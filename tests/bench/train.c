@@ -166,7 +166,7 @@ static void open_bench(struct bench *b, int which, int threads)
         model_init(&b->m, &c, &err) < 0)
         die("%s", err.msg);
     model_randomize(&b->m, 1);
-    model_train(&b->m);
+    model_train(&b->m, &comm_self);
     b->par = par_new(threads);
     arena_reserve(&b->state, 2 * (size_t)b->m.size * sizeof(float) + 4 * ARENA_ALIGN);
     for (int i = 0; i < 2; i++)

@@ -126,7 +126,7 @@ static void open_rig(struct rig *r, int which, int threads)
     const int64_t (*docs)[DOCS] = which < N_SMALL ? small_docs : wide_docs;
 
     open_model(&r->m, models[which].json);
-    model_train(&r->m);
+    model_train(&r->m, &comm_self);
     r->par = par_new(threads);
     for (int i = 0; i < BATCHES; i++)
         make_batch(&r->b[i], docs[i], r->m.config.vocab, (uint64_t)i);

@@ -18,6 +18,7 @@ enum {
 /* A piece of a sum on its way: every rank adds up its slice of it, from all ranks, then gives it to all. */
 struct slot {
     float *x, *parts; /* the piece; [size] times my slice */
+    float **part;     /* [size] in parts */
     int *count, *at;  /* [size] of the slices in the piece */
     int *mine, *mine_at; /* [size] of my slice in parts */
     MPI_Request request;
@@ -58,15 +59,10 @@ static void start_slot(struct slot *s, float *x, int n)
 static void add_slot(struct slot *s)
 {
     float *x = s->x + s->at[job.comm.rank];
-    int n = s->count[job.comm.rank];
 
-    for (int i = 0; i < n; i++) {
-        double total = 0;
-
-        for (int r = 0; r < job.comm.size; r++)
-            total += (double)s->parts[r * n + i];
-        x[i] = (float)total;
-    }
+    for (int r = 0; r < job.comm.size; r++)
+        s->part[r] = s->parts + s->mine_at[r];
+    comm_add(s->part, job.comm.size, &x, 1, s->count[job.comm.rank]);
     s->gathering = true;
     MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, s->x, s->count, s->at, MPI_FLOAT, job.gather, &s->request);
 }
@@ -163,7 +159,7 @@ static void gather(const struct comm *c, void *p, size_t n)
     }
 }
 
-/* Rank 0 says how it goes on: NULL, or an exit status. */
+/* Rank 0 says how it goes on: -1, or an exit status. */
 static void go(const struct comm *c)
 {
     int status = -1;
@@ -172,6 +168,10 @@ static void go(const struct comm *c)
     if (job.state == WAITING)
         MPI_Bcast(&status, 1, MPI_INT, 0, MPI_COMM_WORLD);
     job.state = RUNNING;
+    if (status >= 0) {
+        MPI_Finalize();
+        _exit(status);
+    }
 }
 
 static void wait_end(const struct comm *c)
@@ -186,7 +186,7 @@ static void wait_end(const struct comm *c)
 static void leave(int status, void *unused)
 {
     (void)unused;
-    if (job.state == RUNNING && status != 0)
+    if (status != 0 && (job.state == RUNNING || job.comm.rank))
         MPI_Abort(MPI_COMM_WORLD, status);
     if (job.state == WAITING)
         MPI_Bcast(&status, 1, MPI_INT, 0, MPI_COMM_WORLD);
@@ -195,8 +195,10 @@ static void leave(int status, void *unused)
     job.state = OUTSIDE;
 }
 
-static const struct comm_table table = {
+const struct comm_table comm_mpi_table = {
     .name = "mpi",
+    .reserve = comm_reserve,
+    .meet = comm_pass,
     .sum_start = sum_start,
     .sum_finish = sum_finish,
     .sum_progress = sum_progress,
@@ -217,6 +219,7 @@ static void open_slots(void)
         struct slot *s = &job.slot[i];
 
         s->parts = xmalloc((size_t)size * (size_t)(PIECE / size + 1) * sizeof *s->parts);
+        s->part = xcalloc((size_t)size, sizeof *s->part);
         s->count = ints(size);
         s->at = ints(size);
         s->mine = ints(size);
@@ -224,9 +227,9 @@ static void open_slots(void)
     }
 }
 
-const struct comm *comm_mpi_join(void)
+struct comm *comm_mpi_join(void)
 {
-    int provided, status = -1;
+    int provided;
     MPI_Comm machine;
 
     MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
@@ -235,17 +238,10 @@ const struct comm *comm_mpi_join(void)
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
     MPI_Comm_size(machine, &job.comm.local);
     MPI_Comm_free(&machine);
-    job.comm.table = &table;
+    job.comm.parts = 1;
+    job.comm.table = &comm_mpi_table;
     open_slots();
     job.state = WAITING;
     on_exit(leave, NULL);
-    if (job.comm.rank == 0)
-        return &job.comm;
-    MPI_Bcast(&status, 1, MPI_INT, 0, MPI_COMM_WORLD);
-    job.state = RUNNING;
-    if (status >= 0) {
-        MPI_Finalize();
-        _exit(status);
-    }
     return &job.comm;
 }
