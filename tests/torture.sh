@@ -11,7 +11,9 @@ export PATH LC_ALL
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-command -v strace >/dev/null || { echo 'torture: strace is needed' >&2; exit 1; }
+for tool in strace mpirun; do
+    command -v $tool >/dev/null || { echo "torture: $tool is needed" >&2; exit 1; }
+done
 
 awk 'BEGIN { for (d = 0; d < 300; d++) { s = ""; for (i = 0; i < 20 + d % 13; i++) s = s (i ? " " : "") (3 * i + d) % 31; print s } }' >ids
 lmtokenize -q --from ids --vocab-size 32 --to stream -o docs.tks ids
@@ -41,12 +43,13 @@ pair() { [ ! -e w/p.idx ] || { cmp -s w/p.bin old/p.bin && cmp -s w/p.idx old/p.
 same_pair() { cmp -s w/p.bin new/p.bin && cmp -s w/p.idx new/p.idx; }
 vocab() { cmp -s w/t.json old/t.json || cmp -s w/t.json new/t.json; }
 deterministic() { cut -f 1-5,9,10 "$1"; }
-same_run() {
-    deterministic w/run/metrics.tsv >w.log && deterministic new/run/metrics.tsv | cmp -s - w.log &&
+same_training() { # A B STEP: logs and checkpoints
+    deterministic "$1/metrics.tsv" >a.log && deterministic "$2/metrics.tsv" | cmp -s - a.log &&
         for f in model.safetensors optimizer/exp_avg.safetensors optimizer/exp_avg_sq.safetensors state.json; do
-            cmp -s w/run/step_4/$f new/run/step_4/$f || return 1
+            cmp -s "$1/step_$3/$f" "$2/step_$3/$f" || return 1
         done
 }
+same_run() { same_training w/run new/run 4; }
 # what stands there is enough to come to the same end
 run_is_whole() { lmtrain -q run.conf out=w/run resume=auto 2>.said && same_run && ! grep -q . .said; }
 
@@ -98,28 +101,53 @@ while IFS='|' read -r name old command whole new <&3; do
     printf '%s\t%d faults\t%d bad\n' "$name" $((all - before)) $((bad - bad_before))
 done 3<table
 
-# kill -9 at random moments, again and again, until the run is done; against one that was left alone
-conf='run.conf train_iters=400 save_interval=10 keep=2'
-# shellcheck disable=SC2086
-lmtrain -q $conf out=whole
-kills=0 runs=0 wrong=0
-while [ $kills -lt "$KILLS" ]; do
-    rm -rf killed
-    runs=$((runs + 1))
-    while :; do
-        # shellcheck disable=SC2086
-        lmtrain -q $conf out=killed resume=auto 2>/dev/null &
-        pid=$!
-        sleep "$(awk -v s="$runs$kills" 'BEGIN { srand(s); print 0.02 + 0.3 * rand() }')"
-        kill -9 $pid 2>/dev/null || { wait $pid; break; }
-        wait $pid 2>/dev/null
-        kills=$((kills + 1))
+# NAME | command: kill -9 of one of its processes that train, or of all there is, at random moments, again and again
+# until it is done; against one that was left alone
+trainings='
+1 process | lmtrain
+2 ranks | "$SRC/tests/mpirun.sh" mpirun -n 2 lmtrain
+'
+steps=400
+descendants() { # PID: and all that it has started
+    echo "$1"
+    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do descendants "$child"; done
+}
+random() { awk -v seed="$kills$runs$1" -v n="$1" 'BEGIN { srand(seed); srand(seed + 1e6 * rand()); print n * rand() }'; }
+victims() { # PID: one of its processes that train, by chance, or with the same chance it and all of them
+    family=$(descendants "$1")
+    set --
+    for p in $family; do [ "$(cat /proc/"$p"/comm 2>/dev/null)" != lmtrain ] || set -- "$@" "$p"; done
+    which=$(random $(($# + 1)))
+    which=${which%.*}
+    [ "$which" = 0 ] && echo "$family" || eval "echo \${$which}"
+}
+train() { # OUT: the command of this row, which ends when one of its processes is killed
+    eval "timeout -k 1 60 $command -q run.conf train_iters=$steps save_interval=10 keep=2 out=$1 resume=auto" 2>/dev/null
+}
+now() { date +%s.%N; }
+echo "$trainings" | grep . >table
+while IFS='|' read -r name command <&3; do
+    rm -rf whole
+    began=$(now)
+    train whole
+    seconds=$(echo "$(now) $began" | awk '{ print $1 - $2 }')
+    kills=0 runs=0 wrong=0
+    while [ $kills -lt "$KILLS" ]; do
+        rm -rf killed
+        runs=$((runs + 1))
+        while :; do
+            train killed &
+            pid=$!
+            sleep "$(random "$seconds")"
+            # shellcheck disable=SC2046
+            kill -9 $(victims $pid) 2>/dev/null || { wait $pid; break; }
+            wait $pid 2>/dev/null
+            [ $? -ne 124 ] || { wrong=$((wrong + 1)); echo "$name: goes on without the one that was killed"; }
+            kills=$((kills + 1))
+        done
+        same_training whole killed $steps || wrong=$((wrong + 1))
     done
-    deterministic whole/metrics.tsv >whole.log
-    deterministic killed/metrics.tsv | cmp -s - whole.log || wrong=$((wrong + 1))
-    for f in model.safetensors optimizer/exp_avg.safetensors optimizer/exp_avg_sq.safetensors; do
-        cmp -s whole/step_400/$f killed/step_400/$f || wrong=$((wrong + 1))
-    done
-done
-printf 'training\t%d kills in %d runs\t%d runs differ\n' $kills $runs $wrong
-[ $bad -eq 0 ] && [ $wrong -eq 0 ]
+    printf 'training, %s\t%d kills in %d runs\t%d runs differ\n' "$(echo $name)" $kills $runs $wrong
+    bad=$((bad + wrong))
+done 3<table
+[ $bad -eq 0 ]
