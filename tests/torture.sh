@@ -4,7 +4,7 @@
 # Each row of `cases` is run once for every point: the Nth write, fsync, rename ... of the program is made to
 # fail, or to kill it.  After a kill the output must be the old one, none, or the new one, whole, and a second
 # run must give the new one.  After an error the program must have said so and left the output as after a kill;
-# or have done its work all the same (EINTR).  KILLS=50 sets the number of random kills.
+# or have done its work all the same (EINTR).  KILLS=50 sets the number of random kills of each training.
 : "${B:?}" "${SRC:?}" "${KILLS:=50}"
 PATH="$B/bin:$PATH" LC_ALL=C
 export PATH LC_ALL

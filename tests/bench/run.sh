@@ -4,7 +4,9 @@
 : "${B:?}" "${SRC:?}"
 PATH="$B/bin:$PATH"
 export B SRC PATH
-for f in "$SRC"/tests/bench/*.c; do
-    name=$(basename "$f" .c)
-    case " ${BENCH:-$name} " in *" $name "*) "$B/tests/bench/$name" ;; esac || exit 1
+for f in "$SRC"/tests/bench/*.c "$SRC"/tests/bench/*.sh; do
+    name=$(basename "${f%.*}") program=$f
+    [ "$name" != run ] || continue
+    [ "$f" = "${f%.c}" ] || program=$B/tests/bench/$name
+    case " ${BENCH:-$name} " in *" $name "*) "$program" ;; esac || exit 1
 done

@@ -1,5 +1,5 @@
-/* The sums, copies and agreements of ranks: alone here, and with "ranks" as every rank of a job that
- * tests/cli/mpi.t starts; then what is wrong goes to stderr and makes the exit status. */
+/* The sums, copies and agreements of ranks: alone here, and with "ranks TIER" as every rank of a job that
+ * tests/cli/mpi.t starts, on the instruction set TIER; then what is wrong goes to stderr and makes the exit status. */
 #include "train/dist/comm.h"
 
 #include <math.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/cpu.h"
 #include "libcommon/base/rng.h"
 #include "tests/tap.h"
 
@@ -22,9 +23,9 @@ static int differ(const struct comm *c, const char *what)
     return 1;
 }
 
-/* Lengths of sums that are begun together: fewer than ranks, no multiple of any number of them; and more sums than
- * go on at once. */
-enum { SUMS = 100, LONGEST = 3000001, AHEAD = 2000 };
+/* Lengths of sums that are begun together: fewer than ranks, no multiple of any number of them, more than travel in
+ * one piece; and more sums than go on at once. */
+enum { SUMS = 100, LONGEST = (1 << 20) + 5, AHEAD = 2000 };
 
 static int64_t length_of(int k)
 {
@@ -130,7 +131,7 @@ static int check(const struct comm *c, float *sums)
 }
 
 /* The table that ranks of one machine have, then the one of any: each with the bits of the other. */
-static int check_ranks(const struct comm *c)
+static int check_ranks(const struct comm *c, const char *tier)
 {
     struct comm far = { .rank = c->rank, .size = c->size, .local = c->local, .parts = 1, .table = &comm_mpi_table };
     size_t n = LONGEST + SUMS * AHEAD, size = n * sizeof(float);
@@ -139,6 +140,8 @@ static int check_ranks(const struct comm *c)
     struct arena a[2];
     int bad = 0;
 
+    if (strcmp(cpu_name(cpu_tier()), tier) != 0)
+        bad = differ(c, "the instruction set is not that of the least");
     if (strcmp(c->table->name, c->size > 1 ? "shm" : "mpi") != 0)
         bad = differ(c, "the table is another");
     for (int k = 0; k < 2; k++) {
@@ -175,7 +178,7 @@ int main(int argc, char **argv)
     }
     c->table->go(c);
     if (argc > 1)
-        return strcmp(argv[1], "ranks") == 0 ? check_ranks(c) : disagree(c, argv[1][0] - '0');
+        return strcmp(argv[1], "ranks") == 0 ? check_ranks(c, argv[2]) : disagree(c, argv[1][0] - '0');
     OK(c == &comm_self && c->rank == 0 && c->size == 1);
     arena_reserve(&a, (LONGEST + SUMS * AHEAD) * sizeof *sums);
     sums = arena_alloc(&a, (LONGEST + SUMS * AHEAD) * sizeof *sums);
