@@ -27,12 +27,17 @@ enum arch_param_id {
     P_COUNT
 };
 
+/* How the ranks of a tensor parallel group share a parameter: each has all of it, a range of its rows, of its
+ * columns, or of the rows of a vocabulary that is padded first. */
+enum arch_split { SPLIT_COPIED, SPLIT_ROWS, SPLIT_COLUMNS, SPLIT_VOCAB };
+
 enum arch_init { INIT_NORMAL, INIT_RESIDUAL, INIT_ONE, INIT_ZERO }; /* RESIDUAL: std / sqrt(2 layers) */
 
 struct arch_param {
     enum arch_param_id id;
     enum arch_dim rows, cols; /* cols NONE: a vector */
     bool layer;               /* one a layer */
+    enum arch_split split;
     unsigned when;            /* CONFIG_* bits it needs; 0: always */
     enum arch_init init;
     enum arch_param_id bias;  /* of a LINEAR's or NORM's weight; used where it exists */
@@ -58,14 +63,23 @@ struct arch_program {
 
 /* How published files spell parameters.  Rows with one name are parts of one tensor, in their order. */
 enum arch_layout {
-    LAYOUT_PLAIN,      /* [rows, cols] */
+    LAYOUT_PLAIN,      /* [rows, cols], the parts one after the other */
     LAYOUT_TRANSPOSED, /* [cols, rows], GPT-2's Conv1D */
+    LAYOUT_GROUPED,    /* for each key head its share of the rows of every part: Megatron's linear_qkv */
 };
 
 struct arch_name {
     enum arch_param_id param;
     const char *name; /* "{l}" stands for the layer */
     enum arch_layout layout;
+};
+
+/* One way of spelling all of them (train/scheme.h). */
+struct arch_scheme {
+    const struct arch_name *names; /* another name of a parameter that has one: read, never written */
+    int n_names;
+    const char *prefix;         /* of every name, in some files and not in others; or NULL */
+    const char *const *ignored; /* published buffers that are no parameters, "{l}" or a leading "*"; NULL-ended */
 };
 
 struct arch {
@@ -75,10 +89,7 @@ struct arch {
     const struct arch_param *params;
     int n_params;
     struct arch_program embed, layer, head;
-    const struct arch_name *names;
-    int n_names;
-    const char *prefix;         /* of every name, in some files and not in others; or NULL */
-    const char *const *ignored; /* published buffers that are no parameters; NULL-ended */
+    const struct arch_scheme *hf, *megatron; /* Hugging Face's names; Megatron-core's, or NULL */
 };
 
 /* By config.json's model_type, or NULL. */

@@ -2,8 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/mem.h"
+#include "libcommon/base/tree.h"
 #include "train/ckpt_file.h"
 
 enum { STATE_VERSION = 1 };
@@ -34,7 +33,7 @@ static const char *const tokenizer_files[] = {
     "added_tokens.json", "chat_template.jinja", "generation_config.json",  "merges.txt", "special_tokens_map.json",
     "tokenizer.json",    "tokenizer.model",     "tokenizer_config.json", "vocab.json",
 };
-enum { TOKENIZER_FILES = sizeof tokenizer_files / sizeof *tokenizer_files };
+_Static_assert(sizeof tokenizer_files / sizeof *tokenizer_files == CKPT_TOKENIZER, "as ckpt.h says");
 
 #define WEIGHTS "model.safetensors"
 #define EXP_AVG "optimizer/exp_avg.safetensors"
@@ -94,19 +93,6 @@ static int save_state(const struct ckpt *c, const char *path, struct err *err)
     return io_save(path, text, (size_t)n, err);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int remove_tree(const char *path, struct err *err)
-{
-    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 ? err_set(err, "%s: remove:", path) : 0;
-}
-
 /* Is it PREFIX digits SUFFIX, as a number is spelled here? */
 static bool is_step(const char *name, const char *prefix, const char *suffix, int64_t *step)
 {
@@ -146,9 +132,9 @@ static int64_t list(const char *out, bool clean, int64_t **steps, struct err *er
             mem_grow(steps, &cap, n + 1, sizeof **steps);
             (*steps)[n++] = step;
         } else if (clean && (is_step(e->d_name, ".step_", ".tmp", &step) || is_step(e->d_name, ".step_", ".old", &step))) {
-            char *path = ckpt_join(out, e->d_name);
+            char *path = tree_join(out, e->d_name);
 
-            rc = remove_tree(path, err);
+            rc = tree_remove(path, err);
             free(path);
         }
     }
@@ -165,13 +151,13 @@ static char *step_path(const char *out, const char *prefix, int64_t step, const 
     char name[64];
 
     snprintf(name, sizeof name, "%s%" PRId64 "%s", prefix, step, suffix);
-    return ckpt_join(out, name);
+    return tree_join(out, name);
 }
 
 /* Rename checkpoints away, make that last, and only then take them apart. */
 static int retire(const char *out, const int64_t *steps, int64_t n, struct err *err)
 {
-    char *inside = ckpt_join(out, "x");
+    char *inside = tree_join(out, "x");
     int rc = 0;
 
     for (int pass = 0; pass < 2 && n > 0 && rc == 0; pass++) {
@@ -181,7 +167,7 @@ static int retire(const char *out, const int64_t *steps, int64_t n, struct err *
             if (pass == 0)
                 rc = rename(from, to) < 0 ? err_set(err, "%s: rename:", from) : 0;
             else
-                rc = remove_tree(to, err);
+                rc = tree_remove(to, err);
             free(from);
             free(to);
         }
@@ -192,53 +178,21 @@ static int retire(const char *out, const int64_t *steps, int64_t n, struct err *
     return rc;
 }
 
-/* tmp takes the name `path`, in exchange with a checkpoint that has it. */
-static int publish(const char *tmp, const char *path, const char *old, struct err *err)
-{
-    if (rename(tmp, path) == 0)
-        return io_sync_dir(path, err);
-    if (errno != ENOTEMPTY && errno != EEXIST)
-        return err_set(err, "%s: rename:", path);
-    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-        return io_sync_dir(path, err) < 0 ? -1 : remove_tree(tmp, err);
-    if (errno != EINVAL && errno != ENOSYS)
-        return err_set(err, "%s: exchange:", path);
-    if (rename(path, old) < 0 || rename(tmp, path) < 0)
-        return err_set(err, "%s: rename:", path);
-    return io_sync_dir(path, err) < 0 ? -1 : remove_tree(old, err);
-}
-
-static int copy_file(const char *from, const char *name, const char *to, struct err *err)
-{
-    char *path = ckpt_join(to, name);
-    struct io_map m;
-    int rc = ckpt_map(&m, from, name, UINT64_MAX, err);
-
-    if (rc == 0)
-        rc = io_save(path, m.data, m.size, err);
-    io_unmap(&m);
-    free(path);
-    return rc;
-}
-
-/* The tokenizer's files that exist; their names go to name[]. */
-static int copy_tokenizer(const char *from, const char *to, const char **name, size_t *n, struct err *err)
+int ckpt_copy_tokenizer(const char *from, const char *to, const char **name, size_t *n, struct err *err)
 {
     struct stat st;
 
+    *n = 0;
     if (stat(from, &st) < 0)
         return err_set(err, "%s:", from);
     if (!S_ISDIR(st.st_mode))
         return err_set(err, "%s: not a directory", from);
-    for (int i = 0; i < TOKENIZER_FILES; i++) {
-        char *path = ckpt_join(from, tokenizer_files[i]);
-        bool exists = stat(path, &st) == 0;
-
-        free(path);
-        if (exists && copy_file(from, tokenizer_files[i], to, err) < 0)
+    for (int i = 0; i < CKPT_TOKENIZER; i++) {
+        if (!tree_holds(from, tokenizer_files[i]))
+            continue;
+        if (tree_copy(from, tokenizer_files[i], to, err) < 0)
             return -1;
-        if (exists)
-            name[(*n)++] = tokenizer_files[i];
+        name[(*n)++] = tokenizer_files[i];
     }
     return 0;
 }
@@ -280,22 +234,22 @@ enum { OWN = sizeof own / sizeof *own };
 
 static int fill(const struct ckpt *c, const char *dir, struct err *err)
 {
-    const char *name[OWN + TOKENIZER_FILES];
-    size_t n = 0;
-    char *sub = ckpt_join(dir, "optimizer");
+    const char *name[OWN + CKPT_TOKENIZER];
+    size_t n = 0, copied = 0;
+    char *sub = tree_join(dir, "optimizer");
     int rc = mkdir(dir, 0777) < 0 || mkdir(sub, 0777) < 0 ? err_set(err, "%s:", dir) : 0;
 
     free(sub);
     for (int i = 0; i < OWN && rc == 0; i++) {
-        char *path = ckpt_join(dir, own[i].name);
+        char *path = tree_join(dir, own[i].name);
 
         rc = own[i].save(c, path, err);
         free(path);
         name[n++] = own[i].name;
     }
     if (rc == 0 && c->tokenizer)
-        rc = copy_tokenizer(c->tokenizer, dir, name, &n, err);
-    return rc < 0 ? -1 : ckpt_write_manifest(dir, name, n, err);
+        rc = ckpt_copy_tokenizer(c->tokenizer, dir, name + n, &copied, err);
+    return rc < 0 ? -1 : ckpt_write_manifest(dir, name, n + copied, err);
 }
 
 int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err)
@@ -309,10 +263,10 @@ int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err)
     if (rc == 0) {
         rc = fill(c, tmp, err);
         if (rc < 0)
-            remove_tree(tmp, &ignored);
+            tree_remove(tmp, &ignored);
     }
     if (rc == 0)
-        rc = publish(tmp, path, old, err);
+        rc = tree_publish(tmp, path, old, err);
     while (up_to < n && steps[up_to] < step)
         up_to++;
     if (rc == 0 && keep > 0)
@@ -361,7 +315,7 @@ int64_t ckpt_newest(const char *out)
 /* An array of the model's layout out of one file of the checkpoint. */
 static int load_array(struct model *m, float *base, const char *dir, const char *name, struct err *err)
 {
-    char *path = ckpt_join(dir, name);
+    char *path = tree_join(dir, name);
     int rc = model_load(m, base, path, err);
 
     free(path);
@@ -370,7 +324,7 @@ static int load_array(struct model *m, float *base, const char *dir, const char 
 
 int ckpt_load(const char *path, struct ckpt *c, struct err *err)
 {
-    char *name = ckpt_join(path, STATE);
+    char *name = tree_join(path, STATE);
     struct io_map m = { 0 };
     int rc = ckpt_verify(path, err) < 0 || ckpt_map(&m, path, STATE, CKPT_TEXT_MOST, err) < 0 ||
                      ckpt_parse_state(&c->state, m.data, m.size, name, err) < 0

@@ -54,6 +54,10 @@ int64_t ckpt_newest(const char *out);
  * been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
 int ckpt_load(const char *path, struct ckpt *c, struct err *err);
 
+/* Copy the tokenizer's files that are in `from`, and generation_config.json; their names go to name[]. */
+enum { CKPT_TOKENIZER = 9 };
+int ckpt_copy_tokenizer(const char *from, const char *to, const char **name, size_t *n, struct err *err);
+
 /* From memory: state.json; a MANIFEST, whose files are handed out in order.  Their paths are relative
  * and stay below the directory. */
 int ckpt_parse_state(struct ckpt_state *s, const void *json, size_t n, const char *name, struct err *err);

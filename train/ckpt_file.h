@@ -5,8 +5,6 @@
 #include "libcommon/base/io.h"
 #include "train/ckpt.h"
 
-/* "dir/name", malloced. */
-char *ckpt_join(const char *dir, const char *name);
 /* Map dir/name, a regular file of at most `most` bytes. */
 int ckpt_map(struct io_map *m, const char *dir, const char *name, uint64_t most, struct err *err);
 /* Write dir/MANIFEST of the named files; sorts them. */

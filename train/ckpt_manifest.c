@@ -7,6 +7,7 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/tree.h"
 #include "train/ckpt_file.h"
 
 #define NAME "MANIFEST"
@@ -19,18 +20,9 @@ static const char *const required[] = { "config.json", "model.safetensors", "opt
                                         "optimizer/exp_avg_sq.safetensors", "state.json" };
 enum { REQUIRED = sizeof required / sizeof *required };
 
-char *ckpt_join(const char *dir, const char *name)
-{
-    size_t size = strlen(dir) + strlen(name) + 2;
-    char *s = xmalloc(size);
-
-    snprintf(s, size, "%s/%s", dir, name);
-    return s;
-}
-
 int ckpt_map(struct io_map *m, const char *dir, const char *name, uint64_t most, struct err *err)
 {
-    char *path = ckpt_join(dir, name);
+    char *path = tree_join(dir, name);
     struct stat st;
     int rc;
 
@@ -220,7 +212,7 @@ static int check_file(void *ctx, const char *path, uint64_t size, const uint8_t 
 
 int ckpt_verify(const char *path, struct err *err)
 {
-    char *name = ckpt_join(path, NAME), *dir = xstrdup(path);
+    char *name = tree_join(path, NAME), *dir = xstrdup(path);
     struct io_map m;
     int rc = ckpt_map(&m, path, NAME, CKPT_TEXT_MOST, err);
 
@@ -240,7 +232,7 @@ static int by_name(const void *a, const void *b)
 int ckpt_write_manifest(const char *dir, const char **name, size_t n, struct err *err)
 {
     size_t cap = 64 + n * (HEX + 24 + PATH_MOST) + HEX + 16, at;
-    char *text = xmalloc(cap), *path = ckpt_join(dir, NAME), hex[HEX + 1];
+    char *text = xmalloc(cap), *path = tree_join(dir, NAME), hex[HEX + 1];
     uint8_t digest[32];
     int rc = 0;
 

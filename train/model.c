@@ -74,15 +74,15 @@ static void add_tensors(struct model *m, int layer, size_t *cap)
 {
     const struct arch *a = m->config.arch;
 
-    for (int i = 0; i < a->n_names; i++) {
-        const struct arch_name *n = &a->names[i];
+    for (int i = 0; i < a->hf->n_names; i++) {
+        const struct arch_name *n = &a->hf->names[i];
         struct model_tensor *t = m->n_tensors ? &m->tensor[m->n_tensors - 1] : NULL;
         const struct model_param *p;
 
         if (!arch_has(&m->config, n->param) || arch_param(a, n->param)->layer != (layer >= 0))
             continue;
         p = &m->param[*slot(m, n->param, layer)];
-        if (i == 0 || !t || strcmp(a->names[i - 1].name, n->name) != 0) {
+        if (i == 0 || !t || strcmp(a->hf->names[i - 1].name, n->name) != 0) {
             mem_grow(&m->tensor, cap, (size_t)m->n_tensors + 1, sizeof *m->tensor);
             t = &m->tensor[m->n_tensors++];
             *t = (struct model_tensor){ .name = tensor_name(m, n->name, layer), .layout = n->layout };
@@ -265,7 +265,7 @@ void model_put(const struct model *m, const struct model_tensor *t, float *base,
 
 static const char *published(const struct model *m, const char *name)
 {
-    const char *prefix = m->config.arch->prefix;
+    const char *prefix = m->config.arch->hf->prefix;
 
     return m->no_prefix && strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
 }
@@ -335,7 +335,7 @@ static bool matches(const struct model *m, const char *pattern, const char *name
 
 static bool is_known(const struct model *m, const char *name)
 {
-    const char *const *ignored = m->config.arch->ignored;
+    const char *const *ignored = m->config.arch->hf->ignored;
 
     for (int i = 0; i < m->n_tensors; i++)
         if (strcmp(model_name(m, &m->tensor[i]), name) == 0)
@@ -344,10 +344,10 @@ static bool is_known(const struct model *m, const char *name)
         if (matches(m, *ignored, name))
             return true;
     /* a tied head may be published all the same; transformers, too, uses the embedding then */
-    for (int i = 0; i < m->config.arch->n_names; i++)
-        if (!arch_has(&m->config, m->config.arch->names[i].param) &&
-            arch_param(m->config.arch, m->config.arch->names[i].param)->tied &&
-            matches(m, m->config.arch->names[i].name, name))
+    for (int i = 0; i < m->config.arch->hf->n_names; i++)
+        if (!arch_has(&m->config, m->config.arch->hf->names[i].param) &&
+            arch_param(m->config.arch, m->config.arch->hf->names[i].param)->tied &&
+            matches(m, m->config.arch->hf->names[i].name, name))
             return true;
     return false;
 }
@@ -371,7 +371,7 @@ static int load_tensor(struct model *m, const struct model_tensor *t, const stru
 int model_load(struct model *m, float *base, const char *path, struct err *err)
 {
     struct safetensors st = { 0 };
-    const char *prefix = m->config.arch->prefix;
+    const char *prefix = m->config.arch->hf->prefix;
     int64_t largest = 0;
     float *buf;
     int rc = 0;

@@ -1,26 +1,10 @@
 #include "train/open.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "libcommon/base/mem.h"
+#include "libcommon/base/tree.h"
 #include "train/ckpt.h"
-
-static bool holds(const char *dir, const char *name)
-{
-    size_t size = strlen(dir) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    bool there;
-
-    snprintf(path, size, "%s/%s", dir, name);
-    there = access(path, F_OK) == 0;
-    free(path);
-    return there;
-}
 
 int open_model(struct model *m, const char *dir, struct err *err)
 {
@@ -31,13 +15,13 @@ int open_model(struct model *m, const char *dir, struct err *err)
         return err_set(err, "%s: not a directory: a model is named by the one that holds its config.json", dir);
     if (model_open(m, dir, err) == 0)
         return 0;
-    step = holds(dir, "config.json") ? -1 : ckpt_newest(dir);
+    step = tree_holds(dir, "config.json") ? -1 : ckpt_newest(dir);
     return step < 0 ? -1 : err_set(err, "%s: a run, not a model: name a checkpoint in it, the newest is step_%" PRId64, dir, step);
 }
 
 struct tokenizer *open_tokenizer(const char *path, const char *dir, struct err *err)
 {
-    if (path || holds(dir, "tokenizer.json"))
+    if (path || tree_holds(dir, "tokenizer.json"))
         return tokenizer_open(path ? path : dir, err);
     err_set(err, "%s: no tokenizer.json is in it: name the model's tokenizer with -t", dir);
     return NULL;

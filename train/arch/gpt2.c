@@ -33,28 +33,28 @@ static void finish(struct config *c)
 
 /* clang-format off */
 static const struct arch_param params[] = {
-    /* id             rows        cols        layer  when           init           bias            tied */
-    { P_EMBED,        DIM_VOCAB,  DIM_HIDDEN, false, 0,             INIT_NORMAL,   0,              0 },
-    { P_POS_EMBED,    DIM_POS,    DIM_HIDDEN, false, 0,             INIT_NORMAL,   0,              0 },
-    { P_ATTN_NORM,    DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ONE,      P_ATTN_NORM_B,  0 },
-    { P_ATTN_NORM_B,  DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_Q,            DIM_Q,      DIM_HIDDEN, true,  0,             INIT_NORMAL,   P_Q_B,          0 },
-    { P_K,            DIM_KV,     DIM_HIDDEN, true,  0,             INIT_NORMAL,   P_K_B,          0 },
-    { P_V,            DIM_KV,     DIM_HIDDEN, true,  0,             INIT_NORMAL,   P_V_B,          0 },
-    { P_Q_B,          DIM_Q,      DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_K_B,          DIM_KV,     DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_V_B,          DIM_KV,     DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_O,            DIM_HIDDEN, DIM_Q,      true,  0,             INIT_RESIDUAL, P_O_B,          0 },
-    { P_O_B,          DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_MLP_NORM,     DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ONE,      P_MLP_NORM_B,   0 },
-    { P_MLP_NORM_B,   DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_UP,           DIM_FFN,    DIM_HIDDEN, true,  0,             INIT_NORMAL,   P_UP_B,         0 },
-    { P_UP_B,         DIM_FFN,    DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_DOWN,         DIM_HIDDEN, DIM_FFN,    true,  0,             INIT_RESIDUAL, P_DOWN_B,       0 },
-    { P_DOWN_B,       DIM_HIDDEN, DIM_NONE,   true,  0,             INIT_ZERO,     0,              0 },
-    { P_FINAL_NORM,   DIM_HIDDEN, DIM_NONE,   false, 0,             INIT_ONE,      P_FINAL_NORM_B, 0 },
-    { P_FINAL_NORM_B, DIM_HIDDEN, DIM_NONE,   false, 0,             INIT_ZERO,     0,              0 },
-    { P_HEAD,         DIM_VOCAB,  DIM_HIDDEN, false, CONFIG_UNTIED, INIT_NORMAL,   0,              P_EMBED },
+    /* id             rows        cols        layer  split          when           init           bias            tied */
+    { P_EMBED,        DIM_VOCAB,  DIM_HIDDEN, false, SPLIT_VOCAB,   0,             INIT_NORMAL,   0,              0 },
+    { P_POS_EMBED,    DIM_POS,    DIM_HIDDEN, false, SPLIT_COPIED,  0,             INIT_NORMAL,   0,              0 },
+    { P_ATTN_NORM,    DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ONE,      P_ATTN_NORM_B,  0 },
+    { P_ATTN_NORM_B,  DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ZERO,     0,              0 },
+    { P_Q,            DIM_Q,      DIM_HIDDEN, true,  SPLIT_ROWS,    0,             INIT_NORMAL,   P_Q_B,          0 },
+    { P_K,            DIM_KV,     DIM_HIDDEN, true,  SPLIT_ROWS,    0,             INIT_NORMAL,   P_K_B,          0 },
+    { P_V,            DIM_KV,     DIM_HIDDEN, true,  SPLIT_ROWS,    0,             INIT_NORMAL,   P_V_B,          0 },
+    { P_Q_B,          DIM_Q,      DIM_NONE,   true,  SPLIT_ROWS,    0,             INIT_ZERO,     0,              0 },
+    { P_K_B,          DIM_KV,     DIM_NONE,   true,  SPLIT_ROWS,    0,             INIT_ZERO,     0,              0 },
+    { P_V_B,          DIM_KV,     DIM_NONE,   true,  SPLIT_ROWS,    0,             INIT_ZERO,     0,              0 },
+    { P_O,            DIM_HIDDEN, DIM_Q,      true,  SPLIT_COLUMNS, 0,             INIT_RESIDUAL, P_O_B,          0 },
+    { P_O_B,          DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ZERO,     0,              0 },
+    { P_MLP_NORM,     DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ONE,      P_MLP_NORM_B,   0 },
+    { P_MLP_NORM_B,   DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ZERO,     0,              0 },
+    { P_UP,           DIM_FFN,    DIM_HIDDEN, true,  SPLIT_ROWS,    0,             INIT_NORMAL,   P_UP_B,         0 },
+    { P_UP_B,         DIM_FFN,    DIM_NONE,   true,  SPLIT_ROWS,    0,             INIT_ZERO,     0,              0 },
+    { P_DOWN,         DIM_HIDDEN, DIM_FFN,    true,  SPLIT_COLUMNS, 0,             INIT_RESIDUAL, P_DOWN_B,       0 },
+    { P_DOWN_B,       DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,             INIT_ZERO,     0,              0 },
+    { P_FINAL_NORM,   DIM_HIDDEN, DIM_NONE,   false, SPLIT_COPIED,  0,             INIT_ONE,      P_FINAL_NORM_B, 0 },
+    { P_FINAL_NORM_B, DIM_HIDDEN, DIM_NONE,   false, SPLIT_COPIED,  0,             INIT_ZERO,     0,              0 },
+    { P_HEAD,         DIM_VOCAB,  DIM_HIDDEN, false, SPLIT_VOCAB,   CONFIG_UNTIED, INIT_NORMAL,   0,              P_EMBED },
 };
 
 #define L "transformer.h.{l}."
@@ -107,6 +107,12 @@ static const struct arch_row head[] = {
 /* clang-format on */
 
 static const char *const ignored[] = { L "attn.bias", L "attn.masked_bias", NULL };
+static const struct arch_scheme hf = {
+    .names = names,
+    .n_names = sizeof names / sizeof *names,
+    .prefix = "transformer.",
+    .ignored = ignored,
+};
 
 const struct arch gpt2_arch = {
     .model_type = "gpt2",
@@ -118,8 +124,5 @@ const struct arch gpt2_arch = {
     .embed = ARCH_PROGRAM(embed, X1),
     .layer = ARCH_PROGRAM(layer, X1),
     .head = ARCH_PROGRAM(head, VALUE_NONE),
-    .names = names,
-    .n_names = sizeof names / sizeof *names,
-    .prefix = "transformer.",
-    .ignored = ignored,
+    .hf = &hf,
 };

@@ -26,30 +26,30 @@ const struct config_key llama_keys[] = {
 
 /* clang-format off */
 const struct arch_param llama_params[LLAMA_PARAMS] = {
-    /* id           rows        cols        layer  when             init           bias     tied */
-    { P_EMBED,      DIM_VOCAB,  DIM_HIDDEN, false, 0,               INIT_NORMAL,   0,       0 },
-    { P_ATTN_NORM,  DIM_HIDDEN, DIM_NONE,   true,  0,               INIT_ONE,      0,       0 },
-    { P_Q,          DIM_Q,      DIM_HIDDEN, true,  0,               INIT_NORMAL,   P_Q_B,   0 },
-    { P_K,          DIM_KV,     DIM_HIDDEN, true,  0,               INIT_NORMAL,   P_K_B,   0 },
-    { P_V,          DIM_KV,     DIM_HIDDEN, true,  0,               INIT_NORMAL,   P_V_B,   0 },
-    { P_Q_B,        DIM_Q,      DIM_NONE,   true,  CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
-    { P_K_B,        DIM_KV,     DIM_NONE,   true,  CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
-    { P_V_B,        DIM_KV,     DIM_NONE,   true,  CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
-    { P_O,          DIM_HIDDEN, DIM_Q,      true,  0,               INIT_RESIDUAL, P_O_B,   0 },
-    { P_O_B,        DIM_HIDDEN, DIM_NONE,   true,  CONFIG_O_BIAS,   INIT_ZERO,     0,       0 },
-    { P_MLP_NORM,   DIM_HIDDEN, DIM_NONE,   true,  0,               INIT_ONE,      0,       0 },
-    { P_GATE,       DIM_FFN,    DIM_HIDDEN, true,  0,               INIT_NORMAL,   P_GATE_B, 0 },
-    { P_UP,         DIM_FFN,    DIM_HIDDEN, true,  0,               INIT_NORMAL,   P_UP_B,  0 },
-    { P_GATE_B,     DIM_FFN,    DIM_NONE,   true,  CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
-    { P_UP_B,       DIM_FFN,    DIM_NONE,   true,  CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
-    { P_DOWN,       DIM_HIDDEN, DIM_FFN,    true,  0,               INIT_RESIDUAL, P_DOWN_B, 0 },
-    { P_DOWN_B,     DIM_HIDDEN, DIM_NONE,   true,  CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
-    { P_FINAL_NORM, DIM_HIDDEN, DIM_NONE,   false, 0,               INIT_ONE,      0,       0 },
-    { P_HEAD,       DIM_VOCAB,  DIM_HIDDEN, false, CONFIG_UNTIED,   INIT_NORMAL,   0,       P_EMBED },
+    /* id           rows        cols        layer  split          when             init           bias     tied */
+    { P_EMBED,      DIM_VOCAB,  DIM_HIDDEN, false, SPLIT_VOCAB,   0,               INIT_NORMAL,   0,       0 },
+    { P_ATTN_NORM,  DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,               INIT_ONE,      0,       0 },
+    { P_Q,          DIM_Q,      DIM_HIDDEN, true,  SPLIT_ROWS,    0,               INIT_NORMAL,   P_Q_B,   0 },
+    { P_K,          DIM_KV,     DIM_HIDDEN, true,  SPLIT_ROWS,    0,               INIT_NORMAL,   P_K_B,   0 },
+    { P_V,          DIM_KV,     DIM_HIDDEN, true,  SPLIT_ROWS,    0,               INIT_NORMAL,   P_V_B,   0 },
+    { P_Q_B,        DIM_Q,      DIM_NONE,   true,  SPLIT_ROWS,    CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
+    { P_K_B,        DIM_KV,     DIM_NONE,   true,  SPLIT_ROWS,    CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
+    { P_V_B,        DIM_KV,     DIM_NONE,   true,  SPLIT_ROWS,    CONFIG_QKV_BIAS, INIT_ZERO,     0,       0 },
+    { P_O,          DIM_HIDDEN, DIM_Q,      true,  SPLIT_COLUMNS, 0,               INIT_RESIDUAL, P_O_B,   0 },
+    { P_O_B,        DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  CONFIG_O_BIAS,   INIT_ZERO,     0,       0 },
+    { P_MLP_NORM,   DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  0,               INIT_ONE,      0,       0 },
+    { P_GATE,       DIM_FFN,    DIM_HIDDEN, true,  SPLIT_ROWS,    0,               INIT_NORMAL,   P_GATE_B, 0 },
+    { P_UP,         DIM_FFN,    DIM_HIDDEN, true,  SPLIT_ROWS,    0,               INIT_NORMAL,   P_UP_B,  0 },
+    { P_GATE_B,     DIM_FFN,    DIM_NONE,   true,  SPLIT_ROWS,    CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
+    { P_UP_B,       DIM_FFN,    DIM_NONE,   true,  SPLIT_ROWS,    CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
+    { P_DOWN,       DIM_HIDDEN, DIM_FFN,    true,  SPLIT_COLUMNS, 0,               INIT_RESIDUAL, P_DOWN_B, 0 },
+    { P_DOWN_B,     DIM_HIDDEN, DIM_NONE,   true,  SPLIT_COPIED,  CONFIG_MLP_BIAS, INIT_ZERO,     0,       0 },
+    { P_FINAL_NORM, DIM_HIDDEN, DIM_NONE,   false, SPLIT_COPIED,  0,               INIT_ONE,      0,       0 },
+    { P_HEAD,       DIM_VOCAB,  DIM_HIDDEN, false, SPLIT_VOCAB,   CONFIG_UNTIED,   INIT_NORMAL,   0,       P_EMBED },
 };
 
 #define L "model.layers.{l}."
-const struct arch_name llama_names[LLAMA_NAMES] = {
+static const struct arch_name names[] = {
     { P_EMBED,      "model.embed_tokens.weight",          LAYOUT_PLAIN },
     { P_ATTN_NORM,  L "input_layernorm.weight",           LAYOUT_PLAIN },
     { P_Q,          L "self_attn.q_proj.weight",          LAYOUT_PLAIN },
@@ -97,7 +97,8 @@ const struct arch_row llama_head[] = {
 };
 /* clang-format on */
 
-const char *const llama_ignored[] = { L "self_attn.rotary_emb.inv_freq", NULL };
+static const char *const ignored[] = { L "self_attn.rotary_emb.inv_freq", NULL };
+const struct arch_scheme llama_hf = { .names = names, .n_names = sizeof names / sizeof *names, .ignored = ignored };
 
 const struct arch llama_arch = {
     .model_type = "llama",
@@ -106,7 +107,6 @@ const struct arch llama_arch = {
     .params = llama_params,
     .n_params = LLAMA_PARAMS,
     LLAMA_PROGRAMS,
-    .names = llama_names,
-    .n_names = LLAMA_NAMES,
-    .ignored = llama_ignored,
+    .hf = &llama_hf,
+    .megatron = &scheme_megatron,
 };

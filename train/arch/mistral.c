@@ -16,7 +16,6 @@ const struct arch mistral_arch = {
     .params = llama_params,
     .n_params = LLAMA_PARAMS,
     LLAMA_PROGRAMS,
-    .names = llama_names,
-    .n_names = LLAMA_NAMES,
-    .ignored = llama_ignored,
+    .hf = &llama_hf,
+    .megatron = &scheme_megatron,
 };
