@@ -69,6 +69,10 @@ void config_close(struct config *c);
  * ("float32") and the architectures that transformers looks for. */
 int config_save(const struct config *c, const char *dtype, const char *path, struct err *err);
 
+/* A copy of a config.json's text (io.h) with the element type "bfloat16", say, in the place of the one it names;
+ * every other byte as it is. */
+int config_retype(const void *json, size_t n, const char *dtype, const char *path, struct err *err);
+
 /* Does id end a generation? */
 bool config_is_eos(const struct config *c, int64_t id);
 

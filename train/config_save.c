@@ -19,9 +19,11 @@ static struct json_value string(const char *key, const char *s)
     return (struct json_value){ .type = JSON_STRING, .key = key, .key_len = key ? strlen(key) : 0, .str = s, .len = strlen(s) };
 }
 
+static const char *const dtype_keys[] = { "dtype", "torch_dtype" };
+
 static bool is_dtype(const struct json_value *v)
 {
-    return strcmp(v->key, "dtype") == 0 || strcmp(v->key, "torch_dtype") == 0;
+    return strcmp(v->key, dtype_keys[0]) == 0 || strcmp(v->key, dtype_keys[1]) == 0;
 }
 
 int config_save(const struct config *c, const char *dtype, const char *path, struct err *err)
@@ -53,5 +55,38 @@ int config_save(const struct config *c, const char *dtype, const char *path, str
     if (rc < 0)
         io_abort(&o);
     arena_release(&a);
+    return rc;
+}
+
+int config_retype(const void *json, size_t n, const char *dtype, const char *path, struct err *err)
+{
+    const char *from = json; /* not copied yet */
+    struct io_out o;
+    struct json j;
+    int rc = io_create(&o, path, false, err);
+
+    json_init(&j, json, n);
+    if (rc == 0 && json_next(&j) != JSON_OBJECT)
+        rc = j.error ? json_error(&j, path, err) : err_set(err, "%s: not a JSON object", path);
+    while (rc == 0 && json_next(&j) == JSON_KEY) {
+        bool named = json_is(&j.raw, dtype_keys[0]) || json_is(&j.raw, dtype_keys[1]);
+        const char *value = j.p;
+
+        while (value < j.end && (*value == ' ' || *value == '\t' || *value == '\r' || *value == '\n'))
+            value++;
+        if (json_skip(&j) < 0)
+            break;
+        if (!named)
+            continue;
+        if (io_put(&o, from, (size_t)(value - from), err) < 0 || io_printf(&o, err, "\"%s\"", dtype) < 0)
+            rc = -1;
+        from = j.p;
+    }
+    if (rc == 0 && j.error)
+        rc = json_error(&j, path, err);
+    if (rc == 0)
+        rc = io_put(&o, from, (size_t)((const char *)json + n - from), err) < 0 ? -1 : io_commit(&o, err);
+    if (rc < 0)
+        io_abort(&o);
     return rc;
 }
