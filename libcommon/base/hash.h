@@ -1,4 +1,4 @@
-/* hash.h - checksums: CRC-32C (Castagnoli, RFC 3720) and SHA-256 (FIPS 180-4). */
+/* hash.h - checksums: CRC-32C (Castagnoli, RFC 3720), CRC-32 (zip's, RFC 1952) and SHA-256 (FIPS 180-4). */
 #ifndef LIBCOMMON_BASE_HASH_H
 #define LIBCOMMON_BASE_HASH_H
 
@@ -11,6 +11,10 @@ uint32_t hash_crc32c(uint32_t crc, const void *data, size_t n);
 
 /* The same, by tables always: the twin that tests hold against the other. */
 uint32_t hash_crc32c_portable(uint32_t crc, const void *data, size_t n);
+
+/* CRC-32 of n more bytes; start with crc = 0.  By carry-less multiplication where there is one; by zlib, the twin. */
+uint32_t hash_crc32(uint32_t crc, const void *data, size_t n);
+uint32_t hash_crc32_portable(uint32_t crc, const void *data, size_t n);
 
 struct hash_sha256 {
     uint32_t h[8];

@@ -1,8 +1,8 @@
 /* The zip directory: everything torch writes, and nothing else.  No compression, no encryption, one disk. */
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/weights/torchzip_file.h"
 
@@ -229,7 +229,7 @@ const struct torchzip_record *torchzip_record(const struct torchzip *z, const ch
 
 int torchzip_record_check(const struct torchzip *z, const struct torchzip_record *r, struct err *err)
 {
-    uint32_t crc = (uint32_t)crc32_z(0, z->data + r->offset, r->size);
+    uint32_t crc = hash_crc32(0, z->data + r->offset, r->size);
 
     if (r->crc && crc != r->crc)
         return err_set(err, "%s: byte %llu: record %.*s: checksum %08x, %08x is due", z->name, (unsigned long long)r->offset,

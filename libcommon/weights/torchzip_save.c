@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
@@ -246,7 +245,7 @@ int torchzip_put(struct torchzip_writer *w, const void *data, size_t n, struct e
     if (n > w->due)
         return err_set(err, "%s: %zu bytes too many for record %s", w->out.path, n - (size_t)w->due, r->name);
     w->due -= n;
-    r->crc = n ? (uint32_t)crc32_z(r->crc, data, n) : r->crc;
+    r->crc = hash_crc32(r->crc, data, n);
     return io_put(&w->out, data, n, err);
 }
 

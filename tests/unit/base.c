@@ -28,6 +28,12 @@ static void test_crc(void)
         same &= hash_crc32c(7, buf + n % 9, n) == hash_crc32c_portable(7, buf + n % 9, n);
     OK(same);
     OK(hash_crc32c(hash_crc32c(0, buf, 5000), buf + 5000, 5000) == hash_crc32c(0, buf, 10000));
+    OK(hash_crc32(0, "123456789", 9) == 0xcbf43926); /* RFC 1952's check value */
+    same = 1;
+    for (size_t n = 0; n < 9000; n += n < 200 ? 1 : 61)
+        same &= hash_crc32(7, buf + n % 9, n) == hash_crc32_portable(7, buf + n % 9, n);
+    OK(same);
+    OK(hash_crc32(hash_crc32(0, buf, 5000), buf + 5000, 5000) == hash_crc32(0, buf, 10000));
 }
 
 static void test_sha(void)
