@@ -33,15 +33,24 @@ save_interval = 2
 keep = 1
 END
 
+lmtrain -q model=model.json data=rows.tks train_iters=1 lr=1e-2 micro_batch_size=1 out=first
+mkdir hf && cp first/step_1/config.json first/step_1/model.safetensors hf
+lmconvert -q hf mg --to megatron --tp 2
+
 # NAME | make the old output | command | is it old, none or new, and whole? | is it new?
 cases='
 lmshard | lmshard -q --flatten -o w/p packed.tks | lmshard -q -o w/p docs.tks | pair | lmshard -q --verify w/p && same_pair
 lmvocab | lmvocab -q -n 260 --from txt -o w/t.json ids | lmvocab -q -j1 -n 300 --from txt -o w/t.json ids | vocab | cmp w/t.json new/t.json
+lmconvert to megatron | lmconvert -q hf w/out --to hf | lmconvert -q hf w/out --to megatron --tp 2 --force | tree | same_tree
+lmconvert to hf | lmconvert -q hf w/out --to megatron | lmconvert -q mg w/out --to hf --force | tree | same_tree
+lmconvert, new | : | lmconvert -q hf w/out --to megatron | tree | same_tree
 checkpoint | lmtrain -q run.conf out=w/run train_iters=2 | lmtrain -q run.conf out=w/run resume=auto | run_is_whole | same_run
 '
 pair() { [ ! -e w/p.idx ] || { cmp -s w/p.bin old/p.bin && cmp -s w/p.idx old/p.idx; } || same_pair; }
 same_pair() { cmp -s w/p.bin new/p.bin && cmp -s w/p.idx new/p.idx; }
 vocab() { cmp -s w/t.json old/t.json || cmp -s w/t.json new/t.json; }
+tree() { [ ! -e w/out ] || diff -r w/out old/out || diff -r w/out new/out; }
+same_tree() { diff -r w/out new/out && [ -z "$(ls -A w | grep '^\.')" ]; }
 deterministic() { cut -f 1-5,9,10 "$1"; }
 same_training() { # A B STEP: logs and checkpoints
     deterministic "$1/metrics.tsv" >a.log && deterministic "$2/metrics.tsv" | cmp -s - a.log &&
@@ -53,7 +62,7 @@ same_run() { same_training w/run new/run 4; }
 # what stands there is enough to come to the same end
 run_is_whole() { lmtrain -q run.conf out=w/run resume=auto 2>.said && same_run && ! grep -q . .said; }
 
-calls='write pwrite64 fsync fdatasync ftruncate rename unlink mkdir rmdir openat close'
+calls='write pwrite64 fsync fdatasync ftruncate rename renameat2 unlink unlinkat mkdir rmdir flock openat close'
 points() { # CALL COMMAND...: how often it is made
     call=$1
     shift

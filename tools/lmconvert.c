@@ -9,10 +9,10 @@
 #include "libcommon/weights/dtype.h"
 #include "train/convert.h"
 
-#define FORMS "none|hf|megatron"
+#define FORMS "hf|megatron"
 #define DTYPES "keep|fp32|bf16|fp16"
 
-static int to, dtype;
+static int to = -1, dtype;
 static int64_t tp, pp, divisible, max_shard;
 static const char *config;
 static bool force;
@@ -33,7 +33,7 @@ static const struct opt_cmd cmd = {
     .name = "lmconvert",
     .purpose = "convert weights between Hugging Face and Megatron checkpoints",
     .operands = "SRC DST",
-    .example = "lmconvert qwen2/ megatron/ --to megatron --tp 1 --pp 1",
+    .example = "lmconvert qwen2/ megatron/ --to megatron --tp 2 --pp 2",
     .opts = opts,
     .common = OPT_QUIET,
 };
@@ -53,15 +53,7 @@ static void listen_to_signals(void)
     for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
         if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(sigs[i], &act, NULL);
-}
-
-/* As if it had not been caught. */
-static void end_by_signal(void)
-{
-    if (stopped) {
-        signal(stopped, SIG_DFL);
-        raise(stopped);
-    }
+    signal(SIGXFSZ, SIG_IGN); /* a write that is too large fails */
 }
 
 static void note(const char *message)
@@ -80,11 +72,11 @@ int main(int argc, char **argv)
     struct err err;
     int rc;
 
-    if (!to)
+    if (to < 0)
         opt_die(&cmd, "--to hf or --to megatron is needed");
     if (argc - i != 2)
         opt_die(&cmd, "a source and a destination are needed");
-    o.to = to == 1 ? CONVERT_HF : CONVERT_MEGATRON;
+    o.to = (enum convert_form)to;
     if (o.to == CONVERT_HF && (tp || pp || divisible))
         opt_die(&cmd, "--tp, --pp and --make-vocab-size-divisible-by go with --to megatron");
     if (o.to == CONVERT_MEGATRON && max_shard)
@@ -96,8 +88,10 @@ int main(int argc, char **argv)
     listen_to_signals();
     c = convert_open(argv[i], &o, &err);
     rc = c ? convert_save(c, argv[i + 1], &err) : -1;
-    if (rc < 0 && stopped)
-        end_by_signal();
+    if (rc < 0 && stopped) { /* end as if it had not been caught */
+        signal(stopped, SIG_DFL);
+        raise(stopped);
+    }
     if (rc < 0)
         die("%s", err.msg);
     convert_close(c);

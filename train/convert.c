@@ -29,7 +29,8 @@ char *convert_printf(struct arena *a, const char *fmt, ...)
 
 /* ---- binding ---- */
 
-static const struct tensor *look_up(const struct convert_file *f, const char *name, int64_t step[2])
+/* The tensor of that name: b says where its elements are. */
+static const struct tensor *look_up(const struct convert_file *f, const char *name, struct convert_tensor *b)
 {
     const struct torchzip_tensor *x;
     const struct tensor *t;
@@ -37,17 +38,26 @@ static const struct tensor *look_up(const struct convert_file *f, const char *na
 
     if (f->st) {
         t = safetensors_find(f->st, name);
-        step[1] = 1;
-        step[0] = t && t->rank == 2 ? t->shape[1] : 1;
         f->used[t ? t - f->st->tensor : f->st->n] = true;
-        return t;
+        b->step[0] = t && t->rank == 2 ? t->shape[1] : 1;
+        b->step[1] = 1;
+    } else {
+        snprintf(path, sizeof path, "%s%s", f->prefix, name);
+        x = torchzip_find(f->z, path);
+        t = x ? &x->t : NULL;
+        f->used[x ? x - f->z->tensor : f->z->n] = true;
+        for (int i = 0; i < 2; i++)
+            b->step[i] = x && i < x->t.rank ? x->stride[i] : 1;
+        b->z = f->z;
+        b->record = x ? torchzip_record_of(f->z, x) : NULL;
     }
-    snprintf(path, sizeof path, "%s%s", f->prefix, name);
-    x = torchzip_find(f->z, path);
-    f->used[x ? x - f->z->tensor : f->z->n] = true;
-    step[0] = x && x->t.rank > 0 ? x->stride[0] : 1;
-    step[1] = x && x->t.rank == 2 ? x->stride[1] : 1;
-    return x ? &x->t : NULL;
+    if (t) {
+        b->data = t->data;
+        b->dtype = t->dtype;
+        b->name = t->name;
+        b->file = f->st ? t->file : f->path;
+    }
+    return t;
 }
 
 static const char *spell_shape(const int64_t *shape, int rank, char out[256])
@@ -69,26 +79,24 @@ int convert_bind(struct convert *c, const struct convert_file *f, const struct s
 {
     for (int i = 0; i < l->n; i++) {
         const struct scheme_tensor *t = &l->tensor[i];
-        struct convert_tensor *b;
+        struct convert_tensor b = { .t = t };
         char is[256], due[256];
-        int64_t step[2];
-        const struct tensor *x = look_up(f, t->name, step);
+        const struct tensor *x = look_up(f, t->name, &b);
 
         if (!x && t->other)
-            x = look_up(f, t->other, step);
+            x = look_up(f, t->other, &b);
         if (!x && t->absent)
             continue;
         if (!x)
             return err_set(err, "%s: tensor %s%s: missing", f->path, f->prefix, t->name);
         if (x->rank != t->rank || x->shape[0] != t->shape[0] || (t->rank == 2 && x->shape[1] != t->shape[1]))
-            return err_set(err, "%s: tensor %.200s: shape %s, not %s", f->st ? x->file : f->path, x->name,
+            return err_set(err, "%s: tensor %.200s: shape %s, not %s", b.file, x->name,
                            spell_shape(x->shape, x->rank, is), spell_shape(t->shape, t->rank, due));
         if (!is_weight(x->dtype))
-            return err_set(err, "%s: tensor %.200s: elements of type %s: neither F32, BF16 nor F16", f->st ? x->file : f->path, x->name,
+            return err_set(err, "%s: tensor %.200s: elements of type %s: neither F32, BF16 nor F16", b.file, x->name,
                            dtype_table[x->dtype].name);
         mem_grow(&c->tensor, &c->cap, (size_t)c->n + 1, sizeof *c->tensor);
-        b = &c->tensor[c->n++];
-        *b = (struct convert_tensor){ t, x->data, { step[0], step[1] }, x->dtype, x->name, f->st ? x->file : f->path };
+        c->tensor[c->n++] = b;
     }
     return 0;
 }
@@ -144,8 +152,19 @@ static void take(const struct convert_tensor *b, const struct scheme_place *p, i
     }
 }
 
+/* What is about to be read is what was written: its checksum, at the first touch, when it comes into memory anyway. */
+static int check_sum(struct convert *c, const struct convert_tensor *b, struct err *err)
+{
+    bool *sound = b->record ? &c->sound[b->z - c->zip][b->record - b->z->record] : NULL;
+
+    if (!sound || *sound)
+        return 0;
+    *sound = true;
+    return torchzip_record_check(b->z, b->record, err) < 0 ? err_prefix(err, "tensor %.200s", b->name) : 0;
+}
+
 /* Rows [row, row + rows) of a run, from wherever they are, to out. */
-static void gather(const struct convert *c, const struct scheme_run *run, int64_t row, int64_t rows, char *out)
+static int gather(struct convert *c, const struct scheme_run *run, int64_t row, int64_t rows, char *out, struct err *err)
 {
     for (int64_t col = 0, cols = 0; col < run->cols; col += cols)
         for (int64_t r = 0, n; r < rows; r += n) {
@@ -154,8 +173,11 @@ static void gather(const struct convert *c, const struct scheme_run *run, int64_
 
             n = p.rows < rows - r ? p.rows : rows - r;
             cols = p.cols < run->cols - col ? p.cols : run->cols - col;
+            if (check_sum(c, b, err) < 0)
+                return -1;
             take(b, &p, n, cols, out + (r * run->cols + col) * (dtype_table[b->dtype].bits / 8), run->cols);
         }
+    return 0;
 }
 
 /* ---- the index ---- */
@@ -187,10 +209,10 @@ static int check_copy(struct convert *c, const struct convert_tensor *b, struct 
                 mem_grow(&c->buf[k], &c->buf_cap[k], size, 1);
             scheme_find(b->t, run.param, run.row + r, run.col, &mine);
             n = mine.rows < n ? mine.rows : n;
-            if (other->dtype == b->dtype) {
+            if (check_sum(c, b, err) < 0 || (other->dtype == b->dtype && gather(c, &run, run.row + r, n, c->buf[1], err) < 0))
+                return -1;
+            if (other->dtype == b->dtype)
                 take(b, &mine, n, run.cols, c->buf[0], run.cols);
-                gather(c, &run, run.row + r, n, c->buf[1]);
-            }
             if (other->dtype != b->dtype || memcmp(c->buf[0], c->buf[1], (size_t)(n * run.cols * width)) != 0)
                 return err_set(err, "%s: tensor %.200s is a copy of %s: tensor %.200s, and differs from row %" PRId64 " on", b->file, b->name,
                                other->file, other->name, run.row + r);
@@ -252,14 +274,17 @@ struct sink {
     void *w;
 };
 
+int convert_stopped(const struct convert *c, struct err *err)
+{
+    return c->o->stop && *c->o->stop ? err_set(err, "stopped by a signal") : 0;
+}
+
 /* In pieces, so that a signal is heard. */
 static int put(struct convert *c, const struct sink *k, const char *data, size_t n, struct err *err)
 {
     for (size_t at = 0, some; at < n; at += some) {
         some = n - at < PIECE ? n - at : PIECE;
-        if (c->o->stop && *c->o->stop)
-            return err_set(err, "stopped by a signal");
-        if (k->put(k->w, data + at, some, err) < 0)
+        if (convert_stopped(c, err) < 0 || k->put(k->w, data + at, some, err) < 0)
             return -1;
         c->bytes += some;
         io_progress(&c->progress, c->tensors, c->bytes);
@@ -299,11 +324,14 @@ static int64_t put_rows(struct convert *c, const struct scheme_run *run, int64_t
 
     if (b->dtype == dtype && whole && (down == run->cols || p.rows == 1 || n == 1)) {
         n = p.rows < n ? p.rows : n;
+        if (check_sum(c, b, err) < 0)
+            return -1;
         return put(c, k, element(b, &p), (size_t)(n * run->cols * width), err) < 0 ? -1 : n;
     }
     n = most < n ? most : n;
     mem_grow(&c->buf[0], &c->buf_cap[0], (size_t)(n * run->cols * width), 1);
-    gather(c, run, row, n, c->buf[0]);
+    if (gather(c, run, row, n, c->buf[0], err) < 0)
+        return -1;
     if (b->dtype != dtype && retype(c, b, dtype, (size_t)(n * run->cols), err) < 0)
         return -1;
     return put(c, k, c->buf[b->dtype != dtype], (size_t)(n * run->cols * out), err) < 0 ? -1 : n;

@@ -185,11 +185,8 @@ const struct torchzip_value *convert_make_args(struct convert *c, struct arena *
     return args;
 }
 
-int convert_check_args(const struct convert *c, const struct torchzip_value *args, int64_t vocab, const char *file, struct err *err)
+int convert_refuse_args(const struct torchzip_value *args, const char *file, struct err *err)
 {
-    struct facts f = facts_of(c, c->tp, c->pp, vocab);
-    const struct torchzip_value *padded = torchzip_get(args, "padded_vocab_size");
-
     for (int i = 0; i < REFUSED; i++) {
         const struct torchzip_value *v = torchzip_get(args, refused[i].name);
         bool number = v && (v->type == TORCHZIP_INT || v->type == TORCHZIP_BOOL);
@@ -197,6 +194,14 @@ int convert_check_args(const struct convert *c, const struct torchzip_value *arg
         if (v && v->type != TORCHZIP_NONE && !(number && (v->i == 0 || v->i == refused[i].allowed)))
             return err_set(err, "%s: args.%s is set: %s", file, refused[i].name, refused[i].why);
     }
+    return 0;
+}
+
+int convert_check_args(const struct convert *c, const struct torchzip_value *args, int64_t vocab, const char *file, struct err *err)
+{
+    struct facts f = facts_of(c, c->tp, c->pp, vocab);
+    const struct torchzip_value *padded = torchzip_get(args, "padded_vocab_size");
+
     for (int i = 0; i < ROWS; i++) {
         const struct torchzip_value *v = rows[i].compared ? torchzip_get(args, rows[i].name) : NULL;
         struct torchzip_value own = value_of(&rows[i], &f);

@@ -15,6 +15,8 @@ struct convert_tensor {
     int64_t step[2]; /* in elements, along its axes */
     enum dtype dtype;
     const char *name, *file; /* as the file has it */
+    const struct torchzip *z; /* or NULL */
+    const struct torchzip_record *record; /* of z, or NULL */
 };
 
 /* One file of tensors; the tensors of an HF model's shards count as one. */
@@ -34,6 +36,7 @@ struct convert {
     bool no_prefix; /* its names have none */
     struct safetensors st;
     struct torchzip *zip;
+    bool **sound; /* the checksum of each record of each has been looked at */
     int n_zips;
     struct scheme_list *list; /* one a file, or virtual stage of one */
     int n_lists;
@@ -70,6 +73,9 @@ int convert_dtype(const struct convert *c, const struct scheme_tensor *t, enum d
 int convert_put(struct convert *c, const struct scheme_tensor *t, enum dtype dtype,
                 int (*put)(void *w, const void *data, size_t n, struct err *err), void *w, struct err *err);
 
+/* -1 when a signal has come. */
+int convert_stopped(const struct convert *c, struct err *err);
+
 /* Sources: open, bind, check. */
 int convert_open_hf(struct convert *c, const char *path, struct err *err);
 int convert_open_megatron(struct convert *c, const char *iter, struct err *err);
@@ -80,8 +86,10 @@ int convert_save_hf(struct convert *c, const char *dir, struct err *err);
 int convert_check_megatron(struct convert *c, struct err *err);
 int convert_save_megatron(struct convert *c, const char *dir, struct err *err);
 
-/* The args of a Megatron checkpoint: of this one, as it is written; of a source against what was found. */
+/* The args of a Megatron checkpoint: as they are written; of a source: do they tell of what is not converted, do they
+ * agree with config.json and what was found? */
 const struct torchzip_value *convert_make_args(struct convert *c, struct arena *a, int64_t vocab);
+int convert_refuse_args(const struct torchzip_value *args, const char *file, struct err *err);
 int convert_check_args(const struct convert *c, const struct torchzip_value *args, int64_t vocab, const char *file, struct err *err);
 /* What args carry of an HF source, as JSON; into c. */
 int convert_read_origin(struct convert *c, const struct torchzip_value *args, const char *file, struct err *err);

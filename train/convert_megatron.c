@@ -142,18 +142,34 @@ static struct torchzip *file_of(const struct reading *r, int tp, int pp)
     return &r->c->zip[pp * r->c->tp + tp];
 }
 
+/* Is it one of those that are converted at all? */
+static int check_kind(const struct torchzip *z, struct err *err)
+{
+    const struct torchzip_value *v = torchzip_get(z->root, "checkpoint_version");
+    double d = !v ? 3 : v->type == TORCHZIP_FLOAT ? v->f : v->type == TORCHZIP_INT ? (double)v->i : 0;
+
+    if (convert_refuse_args(torchzip_get(z->root, "args"), z->name, err) < 0)
+        return -1;
+    return d >= 2 ? 0 : err_set(err, "%s: checkpoint_version %g: older than 2, in which linear_qkv has another order", z->name, d);
+}
+
 static int open_files(struct reading *r, struct err *err)
 {
     struct convert *c = r->c;
 
     c->zip = xcalloc((size_t)c->tp * (size_t)c->pp, sizeof *c->zip);
+    c->sound = xcalloc((size_t)c->tp * (size_t)c->pp, sizeof *c->sound);
     for (int pp = 0; pp < c->pp; pp++)
         for (int tp = 0; tp < c->tp; tp++) {
             char *dir = rank_path(&c->arena, r->iter, tp, pp, r->staged);
 
-            if (torchzip_open(&c->zip[c->n_zips], convert_printf(&c->arena, "%s/" FILE_NAME, dir), err) < 0)
+            struct torchzip *z = &c->zip[c->n_zips];
+
+            if (torchzip_open(z, convert_printf(&c->arena, "%s/" FILE_NAME, dir), err) < 0)
                 return -1;
-            c->n_zips++;
+            c->sound[c->n_zips++] = xcalloc((size_t)z->n_records + 1, sizeof **c->sound);
+            if (check_kind(z, err) < 0)
+                return -1;
         }
     return 0;
 }
@@ -214,6 +230,9 @@ static int find_stages(struct reading *r, struct err *err)
         r->stage[i] = (struct scheme_stage){ layers, some, i == 0, i == n - 1 };
         layers += some;
     }
+    if (!layers)
+        return err_set(err, "%s: no layers of Megatron-core's names (%s%s)", c->zip[0].name, chunk_prefix(r, 0),
+                       c->config.arch->megatron->names[1].name);
     if (layers != c->config.layers)
         return err_set(err, "%s: %" PRId64 " layers, %s says %" PRId64, r->iter, layers, c->config_file, c->config.layers);
     return 0;
@@ -258,14 +277,6 @@ static int bind_file(struct reading *r, int tp, int pp, struct err *err)
     return rc;
 }
 
-static int read_version(const struct torchzip *z, struct err *err)
-{
-    const struct torchzip_value *v = torchzip_get(z->root, "checkpoint_version");
-    double d = !v ? 3 : v->type == TORCHZIP_FLOAT ? v->f : v->type == TORCHZIP_INT ? (double)v->i : 0;
-
-    return d >= 2 ? 0 : err_set(err, "%s: checkpoint_version %g: older than 2, in which linear_qkv has another order", z->name, d);
-}
-
 static int read_tree(struct reading *r, struct err *err)
 {
     struct convert *c = r->c;
@@ -276,7 +287,7 @@ static int read_tree(struct reading *r, struct err *err)
     c->list = xcalloc((size_t)c->n_zips * (size_t)(r->chunks + 1), sizeof *c->list);
     for (int pp = 0; pp < c->pp; pp++)
         for (int tp = 0; tp < c->tp; tp++)
-            if (read_version(file_of(r, tp, pp), err) < 0 || bind_file(r, tp, pp, err) < 0)
+            if (bind_file(r, tp, pp, err) < 0)
                 return -1;
     return convert_read_origin(c, torchzip_get(c->zip[0].root, "args"), c->zip[0].name, err);
 }

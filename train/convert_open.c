@@ -153,6 +153,8 @@ static int open_source(struct convert *c, const char *src, struct err *err)
         return open_iteration(c, src, err);
     if (tree_holds(src, "model.safetensors") || tree_holds(src, INDEX))
         return open_hf(c, src, src, err);
+    if (tree_holds(src, ".metadata") || tree_holds(src, "metadata.json"))
+        return err_set(err, "%s: a distributed checkpoint: only --ckpt-format torch is read", src);
     if (ckpt_newest(src) >= 0)
         return open_run(c, src, err);
     return err_set(err, "%s: neither model.safetensors, its index, mp_rank_00, " TRACKER " nor a checkpoint of lmtrain is there", src);
@@ -176,13 +178,16 @@ void convert_close(struct convert *c)
 {
     for (int i = 0; i < c->n_lists; i++)
         scheme_free(&c->list[i]);
-    for (int i = 0; i < c->n_zips; i++)
+    for (int i = 0; i < c->n_zips; i++) {
         torchzip_close(&c->zip[i]);
+        free(c->sound[i]);
+    }
     safetensors_close(&c->st);
     config_close(&c->config);
     arena_release(&c->arena);
     free(c->list);
     free(c->zip);
+    free(c->sound);
     free(c->tensor);
     free(c->first);
     free(c->next);
@@ -311,7 +316,7 @@ int convert_save(struct convert *c, const char *dst, struct err *err)
     if (rc == 0 && is_dir(path) && is_dir(old)) /* both renames of a killed run were done */
         rc = tree_remove(old, err);
     if (rc == 0)
-        rc = fill(c, tmp, err);
+        rc = fill(c, tmp, err) < 0 ? -1 : convert_stopped(c, err);
     if (rc < 0 && fd >= 0)
         tree_remove(tmp, &ignored);
     if (rc == 0)

@@ -149,16 +149,21 @@ static int sort_storages(struct torchzip_pickle *v)
 
 /* ---- the zip form ---- */
 
+static const struct torchzip_record *record_of(const struct torchzip *z, const struct torchzip_storage *s, char name[64])
+{
+    int n = snprintf(name, 64, "data/%.*s", s->key_n < 40 ? (int)s->key_n : 40, s->key);
+
+    return s->key_n < 40 ? torchzip_record(z, name, (size_t)n) : NULL;
+}
 
 static int find_storages(struct torchzip *z, const struct torchzip_pickle *v, struct err *err)
 {
     for (size_t i = 0; i < v->n_storage; i++) {
         struct torchzip_storage *s = v->storage[i];
         char name[64];
-        int n = snprintf(name, sizeof name, "data/%.*s", s->key_n < 40 ? (int)s->key_n : 40, s->key);
-        const struct torchzip_record *r = torchzip_record(z, name, (size_t)n);
+        const struct torchzip_record *r = record_of(z, s, name);
 
-        if (!r || s->key_n >= 40)
+        if (!r)
             return err_set(err, "%s: record %s is missing", z->name, name);
         if (r->size != (uint64_t)s->count * (uint64_t)s->width)
             return err_set(err, "%s: record %s has %" PRIu64 " bytes, not %" PRId64 " of %d", z->name, name, r->size, s->count, s->width);
@@ -328,6 +333,13 @@ int torchzip_verify(const struct torchzip *z, struct err *err)
         if (torchzip_record_check(z, &z->record[i], err) < 0)
             return -1;
     return 0;
+}
+
+const struct torchzip_record *torchzip_record_of(const struct torchzip *z, const struct torchzip_tensor *t)
+{
+    char name[64];
+
+    return z->zip ? record_of(z, t->storage, name) : NULL;
 }
 
 const struct torchzip_tensor *torchzip_find(const struct torchzip *z, const char *name)

@@ -98,6 +98,11 @@ void torchzip_close(struct torchzip *z); /* a zeroed struct is fine */
 /* Read all data and compare the checksums, where there are some. */
 int torchzip_verify(const struct torchzip *z, struct err *err);
 
+/* The record of a zip that holds the tensor's elements (others' too, perhaps); NULL in the older form.  Its checksum is
+ * right, where it has one. */
+const struct torchzip_record *torchzip_record_of(const struct torchzip *z, const struct torchzip_tensor *t);
+int torchzip_record_check(const struct torchzip *z, const struct torchzip_record *r, struct err *err);
+
 /* By name, or NULL. */
 const struct torchzip_tensor *torchzip_find(const struct torchzip *z, const char *name);
 

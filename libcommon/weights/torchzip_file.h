@@ -62,8 +62,6 @@ const struct torchzip_global *torchzip_global_of(enum dtype dtype, int kind);
 int torchzip_records(struct torchzip *z, struct err *err);
 /* Record "ROOT/name", or NULL. */
 const struct torchzip_record *torchzip_record(const struct torchzip *z, const char *name, size_t n);
-/* Its checksum is right. */
-int torchzip_record_check(const struct torchzip *z, const struct torchzip_record *r, struct err *err);
 
 /* Call leaf for everything below v that is no container, with its path.  -1 when leaf does, or when the
  * tree is too deep, a path too long, or more than `most` values are met (a value may stand in many places). */

@@ -1,5 +1,5 @@
-# The example of every --help, and those of the manual pages as they are printed, in a directory that holds what
-# they name.
+# The example of every --help, those of the manual pages as they are printed, and README's, in a directory that holds
+# what they name.
 . "$SRC/tests/lib.sh"
 
 # what the examples read: texts, a vocabulary, a tiny model, streams, pairs, a run.conf
@@ -24,8 +24,8 @@ prepare() {
     lmpack -q -L 65 -o rows.tks train.tks
     for p in a b; do lmshard -q -o $p train.tks; done
     cat >config.json <<'END'
-{"model_type":"qwen2","vocab_size":300,"hidden_size":16,"intermediate_size":32,"num_hidden_layers":1,
-"num_attention_heads":2,"num_key_value_heads":1,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"eos_token_id":0}
+{"model_type":"qwen2","vocab_size":300,"hidden_size":16,"intermediate_size":32,"num_hidden_layers":2,
+"num_attention_heads":2,"num_key_value_heads":2,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"eos_token_id":0}
 END
     echo 'micro_batch_size = 2' >run.conf
     lmtrain -q run.conf model=config.json tokenizer=qwen2 data=rows.tks train_iters=1 lr=1e-3 out=tiny
@@ -58,4 +58,6 @@ for page in "$SRC"/man/*.1 "$SRC/man/lmpipe.7"; do
         sed 's/\\(dq/"/g; s/\\e/\\/g; s/\\&//g' >example
     run "$(basename "$page")" example
 done
+grep '^    lmconvert' "$SRC/README.md" >example
+run 'the conversion of README' example
 plan

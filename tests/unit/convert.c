@@ -1,5 +1,6 @@
-/* convert: names of Megatron's directories and its tracker.  `convert tensors FILE...` lists the tensors of .pt and
- * .safetensors files for tests/cli/lmconvert.t, as golden/convert/X/tensors.tsv has them. */
+/* convert: names of Megatron's directories and its tracker.  For tests/cli/lmconvert.t: `convert tensors FILE...` lists
+ * the tensors of .pt and .safetensors files as golden/convert/X/tensors.tsv has them; `convert model DIR DTYPE SEED`
+ * draws weights for DIR/config.json. */
 #include "train/convert.h"
 
 #include <inttypes.h>
@@ -9,7 +10,10 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/rng.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/weights/torchzip.h"
+#include "train/scheme.h"
 #include "tests/tap.h"
 
 static void list(const char *file, const struct tensor *t, const void *data)
@@ -56,6 +60,49 @@ static void list_file(const char *path)
     safetensors_close(&s);
 }
 
+static int draw(void *ctx, struct safetensors_writer *w, const struct tensor *t, struct err *err)
+{
+    uint64_t *seed = ctx;
+    float *x = xmalloc((size_t)t->count * sizeof *x);
+    int rc;
+
+    (*seed)++;
+    for (int64_t i = 0; i < t->count; i++)
+        x[i] = (float)rng_normal(*seed, 1, (uint64_t)i);
+    rc = safetensors_put_f32(w, t, x, (size_t)t->count, err);
+    free(x);
+    return rc;
+}
+
+static void make_model(const char *dir, const char *dtype, uint64_t seed)
+{
+    static const struct safetensors_meta meta[] = { { "format", "pt" }, { "of", "a \"test\"" } };
+    struct config c;
+    struct err err;
+    struct scheme_list l;
+    struct scheme_stage all = { 0, 0, true, true };
+    struct scheme_grid g = { .tp = 1 };
+    struct tensor *t;
+    int n = 0;
+
+    if (config_open(&c, dir, &err) < 0)
+        die("%s", err.msg);
+    all.layers = c.layers;
+    g.vocab = c.vocab;
+    scheme_walk(&l, &c, c.arch->hf, &g, 0, &all);
+    t = xcalloc((size_t)l.n, sizeof *t);
+    for (int i = 0; i < l.n; i++)
+        if (!l.tensor[i].absent) {
+            t[n] = (struct tensor){ .name = l.tensor[i].name, .rank = l.tensor[i].rank, .dtype = (enum dtype)dtype_by_name(dtype, strlen(dtype)) };
+            memcpy(t[n].shape, l.tensor[i].shape, sizeof l.tensor[i].shape);
+            t[n].count = t[n].shape[0] * t[n].shape[1];
+            t[n].size = (size_t)t[n].count * (size_t)dtype_table[t[n].dtype].bits / 8;
+            n++;
+        }
+    if (safetensors_save(tree_join(dir, "model.safetensors"), t, n, meta, 2, draw, &seed, &err) < 0)
+        die("%s", err.msg);
+}
+
 static const struct {
     const char *text, *want; /* NULL: refused */
 } trackers[] = {
@@ -81,6 +128,10 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "tensors") == 0) {
         for (int i = 2; i < argc; i++)
             list_file(argv[i]);
+        return 0;
+    }
+    if (argc == 5 && strcmp(argv[1], "model") == 0) {
+        make_model(argv[2], argv[3], strtoull(argv[4], NULL, 10));
         return 0;
     }
     for (size_t i = 0; i < sizeof trackers / sizeof *trackers; i++) {
