@@ -43,7 +43,7 @@ lmshard | lmshard -q --flatten -o w/p packed.tks | lmshard -q -o w/p docs.tks | 
 lmvocab | lmvocab -q -n 260 --from txt -o w/t.json ids | lmvocab -q -j1 -n 300 --from txt -o w/t.json ids | vocab | cmp w/t.json new/t.json
 lmconvert to megatron | lmconvert -q hf w/out --to hf | lmconvert -q hf w/out --to megatron --tp 2 --force | tree | same_tree
 lmconvert to hf | lmconvert -q hf w/out --to megatron | lmconvert -q mg w/out --to hf --force | tree | same_tree
-lmconvert, new | : | lmconvert -q hf w/out --to megatron | tree | same_tree
+lmconvert, new | : | lmconvert -q hf w/out --to megatron --force | tree | same_tree
 checkpoint | lmtrain -q run.conf out=w/run train_iters=2 | lmtrain -q run.conf out=w/run resume=auto | run_is_whole | same_run
 '
 pair() { [ ! -e w/p.idx ] || { cmp -s w/p.bin old/p.bin && cmp -s w/p.idx old/p.idx; } || same_pair; }

@@ -79,6 +79,8 @@ int convert_stopped(const struct convert *c, struct err *err);
 /* Sources: open, bind, check. */
 int convert_open_hf(struct convert *c, const char *path, struct err *err);
 int convert_open_megatron(struct convert *c, const char *iter, struct err *err);
+/* After the files of tp x pp ranks are opened; iter is for messages. */
+int convert_bind_megatron(struct convert *c, const char *iter, struct err *err);
 
 /* Destinations: check first, then write into a directory that is there. */
 int convert_check_hf(struct convert *c, struct err *err);

@@ -168,8 +168,6 @@ static int open_files(struct reading *r, struct err *err)
             if (torchzip_open(z, convert_printf(&c->arena, "%s/" FILE_NAME, dir), err) < 0)
                 return -1;
             c->sound[c->n_zips++] = xcalloc((size_t)z->n_records + 1, sizeof **c->sound);
-            if (check_kind(z, err) < 0)
-                return -1;
         }
     return 0;
 }
@@ -187,6 +185,8 @@ static int count_chunks(struct reading *r, struct err *err)
         char key[16];
         int n = 0;
 
+        if (check_kind(z, err) < 0)
+            return -1;
         while (n < CHUNKS && (snprintf(key, sizeof key, "model%d", n), torchzip_get(z->root, key)))
             n++;
         if (!n && !torchzip_get(z->root, "model"))
@@ -277,17 +277,16 @@ static int bind_file(struct reading *r, int tp, int pp, struct err *err)
     return rc;
 }
 
-static int read_tree(struct reading *r, struct err *err)
+int convert_bind_megatron(struct convert *c, const char *iter, struct err *err)
 {
-    struct convert *c = r->c;
+    struct reading r = { .c = c, .iter = iter };
 
-    if (find_ranks(r, err) < 0 || scheme_check(&c->config, c->tp, 1, err) < 0 || open_files(r, err) < 0 || count_chunks(r, err) < 0 ||
-        find_stages(r, err) < 0 || find_vocab(r, err) < 0)
+    if (scheme_check(&c->config, c->tp, 1, err) < 0 || count_chunks(&r, err) < 0 || find_stages(&r, err) < 0 || find_vocab(&r, err) < 0)
         return -1;
-    c->list = xcalloc((size_t)c->n_zips * (size_t)(r->chunks + 1), sizeof *c->list);
+    c->list = xcalloc((size_t)c->n_zips * (size_t)(r.chunks + 1), sizeof *c->list);
     for (int pp = 0; pp < c->pp; pp++)
         for (int tp = 0; tp < c->tp; tp++)
-            if (bind_file(r, tp, pp, err) < 0)
+            if (bind_file(&r, tp, pp, err) < 0)
                 return -1;
     return convert_read_origin(c, torchzip_get(c->zip[0].root, "args"), c->zip[0].name, err);
 }
@@ -296,7 +295,7 @@ int convert_open_megatron(struct convert *c, const char *iter, struct err *err)
 {
     struct reading r = { .c = c, .iter = iter };
 
-    if (read_tree(&r, err) < 0)
+    if (find_ranks(&r, err) < 0 || open_files(&r, err) < 0 || convert_bind_megatron(c, iter, err) < 0)
         return -1;
     if (c->n_other)
         c->o->note(convert_printf(&c->arena, "%s: %" PRId64 " tensors that are no weights (of the optimiser, say) are left out", iter, c->n_other));
