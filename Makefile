@@ -5,7 +5,7 @@
 #   make CC=clang WERROR=1  build/clang/bin/*
 #
 # A tool is tools/X.c, a unit test tests/unit/X.c, a fuzz target tests/fuzz/X.c, a benchmark
-# tests/bench/X.c: all found by wildcard.  Options of this machine belong in config.mk.
+# tests/bench/X.c, what tests preload tests/fault/X.c: all found by wildcard.  Options of this machine belong in config.mk.
 -include config.mk
 
 comma   := ,
@@ -43,6 +43,7 @@ COMMON  := $(call src,libcommon)
 TRAIN   := $(filter-out $(VEC_SRC),$(call src,train))
 TOOLS   := $(patsubst tools/%.c,$(B)/bin/%,$(wildcard tools/*.c))
 UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
+FAULT   := $(patsubst tests/%.c,$(B)/tests/%.so,$(wildcard tests/fault/*.c))
 FUZZ    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz/*.c))
 BENCH   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 SCRIPTS := $(wildcard tests/*.t tests/cli/*.t)
@@ -70,6 +71,12 @@ $(filter-out %/replay,$(FUZZ)): $(B)/tests/%: $(O)/tests/%.o $(O)/tests/fuzz/rep
 	@echo "LD $@"
 	@$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Preloaded into the programs, so without the sanitizers of the programs.
+$(FAULT): $(B)/tests/%.so: tests/%.c
+	@mkdir -p $(@D)
+	@echo "CC $@"
+	@$(CC) -std=c11 $(WARN) -O2 -g -fPIC -shared -D_GNU_SOURCE -pthread -o $@ $< -ldl
+
 define vec_rule
 $(O)/train/kernel/%_$(1).o: train/kernel/%.c
 	@mkdir -p $$(@D)
@@ -86,7 +93,7 @@ $(O)/%.o: %.c
 deps:   ## install the Debian packages that building and testing need
 	@tests/deps.sh
 
-test: all $(UNIT) $(filter-out %/replay,$(FUZZ))   ## every test; closes with N passed, N failed, N skipped
+test: all $(UNIT) $(FAULT) $(filter-out %/replay,$(FUZZ))   ## every test; closes with N passed, N failed, N skipped
 	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" CC="$(CC)" tests/run.sh
 
 check: ## what a commit must pass: both compilers without a warning, the tests
@@ -103,6 +110,9 @@ bench: all $(BENCH)   ## speed against ceilings measured in the same run, TSV
 FUZZ_SECONDS ?= 120
 fuzz:   ## every parser under libFuzzer, ASan and UBSan, FUZZ_SECONDS each (needs clang)
 	@SRC="$(CURDIR)" FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+fault: all $(FAULT)   ## no memory at every allocation of lmshard, lmtokenize and lminfo
+	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" tests/fault/walk.sh
 
 torture: all   ## kill -9 and disk faults at every step of what writes files
 	@B="$(CURDIR)/$(B)" SRC="$(CURDIR)" tests/torture.sh
@@ -125,7 +135,7 @@ clean:   ## remove build/
 help:   ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test check demo bench fuzz torture install uninstall clean help
+.PHONY: all deps test check demo bench fuzz fault torture install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell test -d $(O) && find $(O) -name '*.d')

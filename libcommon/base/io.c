@@ -41,6 +41,7 @@ void io_init(void)
     static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ };
 
     err_die_hook = remove_tmps;
+    atexit(remove_tmps); /* libraries may call exit(): libarchive does */
     for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
         if (signal(sigs[i], SIG_IGN) != SIG_IGN)
             signal(sigs[i], on_signal);
@@ -139,6 +140,8 @@ int io_map(struct io_map *m, const char *path, struct err *err)
     }
     if (S_ISREG(st.st_mode) && st.st_size > 0 && !is_stdin) {
         p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED && errno == ENOMEM)
+            die("out of memory: %lld bytes of %s", (long long)st.st_size, path);
         rc = p == MAP_FAILED ? err_set(err, "%s: map:", path) : 0;
         if (rc == 0)
             *m = (struct io_map){ .data = p, .size = (size_t)st.st_size, .mapped = true };

@@ -25,7 +25,7 @@ struct io_map {
 };
 
 /* A file mapped read-only, or a pipe read to its end.  "-" is standard input.  On failure *m is
- * zeroed, which io_unmap() accepts. */
+ * zeroed, which io_unmap() accepts; dies where memory is exhausted. */
 int io_map(struct io_map *m, const char *path, struct err *err);
 void io_unmap(struct io_map *m);
 /* A reader that goes forward is at byte `at`: give back the pages far behind it, so that a large

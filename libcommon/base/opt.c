@@ -389,11 +389,12 @@ static int finish(const struct opt_cmd *cmd, struct opt_common *common)
 
 int opt_parse(const struct opt_cmd *cmd, struct opt_common *common, int argc, char **argv)
 {
-    char **operands = xmalloc(sizeof *operands * (size_t)(argc + 1));
+    char **operands;
     int n = 0, i;
 
     err_progname = cmd->name;
     io_init();
+    operands = xmalloc(sizeof *operands * (size_t)(argc + 1));
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (argv[i][0] != '-' || !argv[i][1])
             operands[n++] = argv[i];

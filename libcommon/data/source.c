@@ -32,7 +32,7 @@ struct source {
     bool overlong; /* within a line above max_doc, which was reported */
     uint64_t done; /* bytes of finished files */
     uint64_t total;
-    locale_t utf8; /* libarchive converts names by the thread's locale */
+    locale_t utf8; /* of archives: libarchive converts names by the thread's locale */
 };
 
 static struct source *new(const struct source_options *o)
@@ -44,7 +44,6 @@ static struct source *new(const struct source_options *o)
         s->o.key = "text";
     if (!s->o.max_doc)
         s->o.max_doc = SOURCE_MAX_DOC;
-    s->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     return s;
 }
 
@@ -102,7 +101,7 @@ void source_free(struct source *s)
     end_input(s);
     end_file(s);
     source_in_close(s->memory);
-    if (s->utf8) /* none where its files cannot be read */
+    if (s->utf8)
         freelocale(s->utf8);
     free(s->name);
     free(s->id);
@@ -235,6 +234,15 @@ static int begin_input(struct source *s, struct source_block *b, const char *mem
     return 0;
 }
 
+static void use_utf8(struct source *s)
+{
+    if (!s->utf8)
+        s->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (!s->utf8)
+        die("cannot load the locale C.UTF-8:");
+    uselocale(s->utf8); /* until the end of source_read() */
+}
+
 /* Stand on the next member or file.  1: there is one; 2: there is one and its block is ready; 0: the end. */
 static int next_input(struct source *s, struct source_block *b, struct err *err)
 {
@@ -270,6 +278,7 @@ static int next_input(struct source *s, struct source_block *b, struct err *err)
         if (n < 0)
             return -1;
         if (source_archive_name(p, (size_t)n)) {
+            use_utf8(s);
             s->archive = source_archive_open(s->file, err);
             return s->archive ? next_input(s, b, err) : -1;
         }
@@ -401,7 +410,7 @@ static int fill(struct source *s, struct source_block *b, struct err *err)
 
 int source_read(struct source *s, struct source_block *b, struct err *err)
 {
-    locale_t old = uselocale(s->utf8);
+    locale_t old = uselocale(s->utf8); /* no change where there is none */
     int rc = fill(s, b, err);
 
     uselocale(old);

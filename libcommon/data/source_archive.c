@@ -1,10 +1,12 @@
 /* Members out of tar and zip archives, through libarchive, which reads them and nothing more: no member is
  * ever extracted.  libarchive takes an archive that ends between two members for a whole one; each kind
- * has a check of its own end against that. */
+ * has a check of its own end against that.  Where memory is exhausted it (3.6) uses a NULL entry, a NULL client, or
+ * calls exit(): entry and client are made here, and the exit is explained. */
 #include "libcommon/data/source_in.h"
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@ struct source_archive {
     struct source_in *below;
     const struct archive_kind *kind;
     struct archive *ar;
+    struct archive_entry *entry; /* the current one */
     struct source_in member;
     char *member_name; /* "FILE:MEMBER", for messages */
     uint64_t members;  /* entries of any type */
@@ -142,11 +145,35 @@ static void keep_tail(struct source_archive *a, const uint8_t *p, size_t n)
     a->tail_n = keep + n;
 }
 
+/* The archive that this thread is reading inside libarchive. */
+static _Thread_local const struct source_archive *inside;
+
+static void enter(const struct source_archive *a)
+{
+    inside = a;
+    errno = 0; /* not every failure of libarchive sets its own */
+}
+
+static void no_memory(const char *name)
+{
+    inside = NULL;
+    die("%.*s: out of memory: libarchive", SOURCE_NAME, name);
+}
+
+static void explain_exit(void)
+{
+    if (inside)
+        err_warn("%.*s: out of memory: libarchive", SOURCE_NAME, inside->below->name);
+}
+
 static ssize_t on_read(struct archive *ar, void *ctx, const void **p)
 {
     struct source_archive *a = ctx;
-    int64_t n = source_in_read(a->below, a->buf, sizeof a->buf, &a->below_err);
+    int64_t n;
 
+    inside = NULL;
+    n = source_in_read(a->below, a->buf, sizeof a->buf, &a->below_err);
+    enter(a);
     if (n < 0) {
         a->below_failed = true;
         archive_set_error(ar, -1, "read");
@@ -170,10 +197,13 @@ static int failed(struct source_archive *a, const char *name, struct err *err)
 {
     const char *what = archive_error_string(a->ar);
 
+    inside = NULL;
     if (a->below_failed) {
         *err = a->below_err;
         return -1;
     }
+    if (archive_errno(a->ar) == ENOMEM || errno == ENOMEM)
+        no_memory(name);
     return err_set(err, "%.*s: byte %llu of the %s archive: %s", SOURCE_NAME, name,
                    (unsigned long long)a->below->offset, a->kind->name, what ? what : "damaged");
 }
@@ -181,9 +211,14 @@ static int failed(struct source_archive *a, const char *name, struct err *err)
 static int64_t member_fill(struct source_in *in, void *buf, size_t n, struct err *err)
 {
     struct source_archive *a = (struct source_archive *)(void *)((char *)in - offsetof(struct source_archive, member));
-    la_ssize_t got = archive_read_data(a->ar, buf, n);
+    la_ssize_t got;
 
-    return got < 0 ? failed(a, a->member_name, err) : got;
+    enter(a);
+    got = archive_read_data(a->ar, buf, n);
+    if (got < 0)
+        return failed(a, a->member_name, err);
+    inside = NULL;
+    return got;
 }
 
 static void member_close(struct source_in *in)
@@ -207,8 +242,25 @@ static int drain(struct source_archive *a, struct err *err)
     return n < 0 ? -1 : 0;
 }
 
+/* A reader of the kind, its callbacks set. */
+static void set_up(struct source_archive *a)
+{
+    enter(a);
+    a->ar = archive_read_new();
+    if (!a->ar || a->kind->support(a->ar) != ARCHIVE_OK ||
+        (a->kind->option && archive_read_set_options(a->ar, a->kind->option) != ARCHIVE_OK) ||
+        archive_read_set_callback_data(a->ar, a) != ARCHIVE_OK ||
+        archive_read_set_read_callback(a->ar, on_read) != ARCHIVE_OK ||
+        (a->kind->seeks && a->below->seek && archive_read_set_seek_callback(a->ar, on_seek) != ARCHIVE_OK))
+        no_memory(a->below->name);
+    a->entry = archive_entry_new2(a->ar);
+    if (!a->entry)
+        no_memory(a->below->name);
+}
+
 struct source_archive *source_archive_open(struct source_in *in, struct err *err)
 {
+    static bool explained;
     struct source_archive *a;
     const uint8_t *p;
     int64_t n = source_in_peek(in, &p, err);
@@ -219,18 +271,16 @@ struct source_archive *source_archive_open(struct source_in *in, struct err *err
     a->below = in;
     a->kind = kind_of(p, (size_t)n);
     a->member = (struct source_in){ .fill = member_fill, .close = member_close };
-    a->ar = archive_read_new();
-    if (!a->ar || a->kind->support(a->ar) != ARCHIVE_OK)
-        die("out of memory: libarchive");
-    if (a->kind->option)
-        archive_read_set_options(a->ar, a->kind->option);
-    if (a->kind->seeks && in->seek)
-        archive_read_set_seek_callback(a->ar, on_seek);
-    if (archive_read_open(a->ar, a, NULL, on_read, NULL) != ARCHIVE_OK) {
+    if (!explained)
+        atexit(explain_exit);
+    explained = true;
+    set_up(a);
+    if (archive_read_open1(a->ar) != ARCHIVE_OK) {
         failed(a, in->name, err);
         source_archive_close(a);
         return NULL;
     }
+    inside = NULL;
     return a;
 }
 
@@ -238,6 +288,7 @@ void source_archive_close(struct source_archive *a)
 {
     if (!a)
         return;
+    archive_entry_free(a->entry);
     archive_read_free(a->ar);
     free(a->member_name);
     free(a);
@@ -271,17 +322,20 @@ static void start_member(struct source_archive *a, const char *name)
 int source_archive_next(struct source_archive *a, const char **name, struct source_in **data, struct err *err)
 {
     for (;;) {
-        struct archive_entry *e;
+        struct archive_entry *e = a->entry;
         int rc;
 
+        enter(a);
         if (a->members) {
             if (archive_read_data_skip(a->ar) < ARCHIVE_OK)
                 return failed(a, a->member_name, err);
             a->data_end = (uint64_t)archive_filter_bytes(a->ar, 0);
         }
-        rc = archive_read_next_header(a->ar, &e);
-        if (rc == ARCHIVE_EOF && !a->below_failed)
+        rc = archive_read_next_header2(a->ar, e);
+        if (rc == ARCHIVE_EOF && !a->below_failed) {
+            inside = NULL;
             return ended(a, err);
+        }
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN) /* a warning: a name it cannot convert, a lost attribute */
             return failed(a, a->members ? a->member_name : a->below->name, err);
         a->members++;
@@ -290,6 +344,7 @@ int source_archive_next(struct source_archive *a, const char **name, struct sour
             *name = archive_entry_pathname_utf8(e);
         if (!*name)
             *name = "(no name)";
+        inside = NULL;
         start_member(a, *name);
         if (archive_entry_filetype(e) == AE_IFREG && !archive_entry_hardlink(e)) {
             *data = &a->member;

@@ -36,13 +36,19 @@ struct filter_kind {
     void (*end)(void *state);
 };
 
+/* Damage is told by an error, and may be skipped; memory is at its end for all. */
+static void no_memory(bool is_so, const char *library)
+{
+    if (is_so)
+        die("out of memory: %s", library);
+}
+
 static void *gzip_start(bool long_window)
 {
     z_stream *z = xcalloc(1, sizeof *z);
 
     (void)long_window;
-    if (inflateInit2(z, 15 + 16) != Z_OK)
-        die("out of memory: inflate");
+    no_memory(inflateInit2(z, 15 + 16) != Z_OK, "zlib");
     return z;
 }
 
@@ -57,6 +63,7 @@ static enum step gzip_step(void *state, struct span *s, const char **why)
     z->avail_out = (unsigned)s->out_n;
     rc = inflate(z, Z_NO_FLUSH);
     *s = (struct span){ z->next_in, z->avail_in, z->next_out, z->avail_out };
+    no_memory(rc == Z_MEM_ERROR, "zlib");
     *why = z->msg ? z->msg : "damaged";
     return rc == Z_STREAM_END ? STEP_FRAME : rc == Z_OK || rc == Z_BUF_ERROR ? STEP_MORE : STEP_BAD;
 }
@@ -71,8 +78,7 @@ static void *zstd_start(bool long_window)
 {
     ZSTD_DCtx *z = ZSTD_createDCtx();
 
-    if (!z || ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, long_window ? 31 : 27)))
-        die("out of memory: zstd");
+    no_memory(!z || ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, long_window ? 31 : 27)), "zstd");
     return z;
 }
 
@@ -85,6 +91,7 @@ static enum step zstd_step(void *state, struct span *s, const char **why)
     *s = (struct span){ s->in + in.pos, s->in_n - in.pos, s->out + out.pos, s->out_n - out.pos };
     if (!ZSTD_isError(rc))
         return rc ? STEP_MORE : STEP_FRAME;
+    no_memory(ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation, "zstd");
     *why = ZSTD_getErrorCode(rc) == ZSTD_error_frameParameter_windowTooLarge
                ? "its window is above 2^27 bytes, which needs --long"
                : ZSTD_getErrorName(rc);
@@ -100,8 +107,8 @@ static void *xz_start(bool long_window)
 {
     lzma_stream *z = xcalloc(1, sizeof *z);
 
-    if (lzma_stream_decoder(z, long_window ? UINT64_MAX : XZ_MEMORY, LZMA_TELL_UNSUPPORTED_CHECK) != LZMA_OK)
-        die("out of memory: xz");
+    no_memory(lzma_stream_decoder(z, long_window ? UINT64_MAX : XZ_MEMORY, LZMA_TELL_UNSUPPORTED_CHECK) != LZMA_OK,
+              "liblzma");
     return z;
 }
 
@@ -116,6 +123,7 @@ static enum step xz_step(void *state, struct span *s, const char **why)
     z->avail_out = s->out_n;
     rc = lzma_code(z, LZMA_RUN);
     *s = (struct span){ z->next_in, z->avail_in, z->next_out, z->avail_out };
+    no_memory(rc == LZMA_MEM_ERROR, "liblzma");
     *why = rc == LZMA_MEMLIMIT_ERROR      ? "it needs more than 256 MiB of memory, which needs --long"
            : rc == LZMA_UNSUPPORTED_CHECK ? "its kind of checksum is unknown"
            : rc == LZMA_OPTIONS_ERROR     ? "its options are unknown"
@@ -134,8 +142,7 @@ static void *bzip2_start(bool long_window)
     bz_stream *z = xcalloc(1, sizeof *z);
 
     (void)long_window;
-    if (BZ2_bzDecompressInit(z, 0, 0) != BZ_OK)
-        die("out of memory: bzip2");
+    no_memory(BZ2_bzDecompressInit(z, 0, 0) != BZ_OK, "libbz2");
     return z;
 }
 
@@ -150,6 +157,7 @@ static enum step bzip2_step(void *state, struct span *s, const char **why)
     z->avail_out = (unsigned)s->out_n;
     rc = BZ2_bzDecompress(z);
     *s = (struct span){ (uint8_t *)z->next_in, z->avail_in, (uint8_t *)z->next_out, z->avail_out };
+    no_memory(rc == BZ_MEM_ERROR, "libbz2");
     *why = "damaged";
     return rc == BZ_STREAM_END ? STEP_FRAME : rc == BZ_OK ? STEP_MORE : STEP_BAD;
 }
