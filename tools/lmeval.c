@@ -379,13 +379,14 @@ int main(int argc, char **argv)
     struct job j = { 0 };
     struct err err;
     int i = opt_parse(&cmd, &common, argc, argv), task = find_task(argv[i]);
+    const char *path = argc - i > 1 ? argv[i + 1] : "-";
 
     if (argc - i > 2)
         opt_die(&cmd, "one operand too many: %s", argv[argc - 1]);
     if (!model_dir)
         opt_die(&cmd, "-m DIR is needed");
-    j.path = argc - i > 1 ? argv[i + 1] : "-";
-    if (open_model(&j.model, model_dir, &err) < 0 || io_map(&j.map, j.path, &err) < 0 ||
+    j.path = io_name(path);
+    if (open_model(&j.model, model_dir, &err) < 0 || io_map(&j.map, path, &err) < 0 ||
         io_create(&j.out, common.output, false, &err) < 0)
         die("%s", err.msg);
     j.par = par_new((int)common.jobs);

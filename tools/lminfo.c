@@ -329,7 +329,7 @@ static int open_input(struct input *in, const char *path, struct err *err)
 {
     struct stat st;
 
-    *in = (struct input){ .path = path };
+    *in = (struct input){ .path = io_name(path) };
     if (strcmp(path, "-") != 0 && stat(path, &st) < 0) {
         in->absent = true;
         return is_index(in) ? 0 : err_set(err, "%s:", path);

@@ -135,7 +135,7 @@ static void pack_stream(const char *path, const struct opt_common *common)
     if (!j.r)
         die("%s", err.msg);
     if (stream_header(j.r)->kind == STREAM_ROWS)
-        die("%s: these are rows already, of %" PRIu32 " tokens", path, stream_header(j.r)->row_len);
+        die("%s: these are rows already, of %" PRIu32 " tokens", io_name(path), stream_header(j.r)->row_len);
     h = make_header(stream_header(j.r));
     if (io_create(&out, common->output, true, &err) < 0 || !(j.w = stream_writer_new(&out, &h, &err)))
         die("%s", err.msg);

@@ -53,7 +53,7 @@ static unsigned choose_type(const struct stream_header *h, struct err *err)
     return code;
 }
 
-static void check_columns(const struct stream_header *h, const char *path, bool quiet)
+static void check_columns(const struct stream_header *h, const char *name, bool quiet)
 {
     bool mask = h->flags & STREAM_LOSS, rows = h->kind == STREAM_ROWS && (h->flags & STREAM_SEGMENTS);
     const char *what = mask && rows ? "loss mask and segments of rows" : mask ? "loss mask" : "segments of rows";
@@ -61,9 +61,9 @@ static void check_columns(const struct stream_header *h, const char *path, bool 
     if (!mask && !rows)
         return;
     if (!flatten)
-        die("%s: an index has no place for the stream's %s (--flatten drops them)", path, what);
+        die("%s: an index has no place for the stream's %s (--flatten drops them)", name, what);
     if (!quiet)
-        err_warn("%s: dropping the stream's %s", path, what);
+        err_warn("%s: dropping the stream's %s", name, what);
 }
 
 /* The lengths of the block's records; *open is the tokens so far of one that goes on. */
@@ -119,7 +119,7 @@ static void run_shard(const char *path, const char *prefix, bool quiet)
 
     if (!r)
         die("%s", err.msg);
-    check_columns(stream_header(r), path, quiet);
+    check_columns(stream_header(r), io_name(path), quiet);
     type = choose_type(stream_header(r), &err);
     w = type ? index_writer_new(prefix, type, &err) : NULL;
     if (!w)

@@ -212,7 +212,7 @@ static int decode_record(struct run *r, struct docs *d, const char *path, const 
             put_text(w, t->text, t->text_n);
         return io_put(&r->out, w->out, w->out_n, err);
     }
-    err_prefix(err, "%s: document %llu", path, (unsigned long long)(d->done + d->left_out));
+    err_prefix(err, "%s: document %llu", io_name(path), (unsigned long long)(d->done + d->left_out));
     if (!d->skip)
         return -1;
     if (d->left_out++ < DOCS_REPORTED)
@@ -235,7 +235,7 @@ static int run_stream(struct run *r, struct docs *d, const char *path, struct er
     io_progress_start(&r->progress, "docs", 0, common.quiet);
     if (r->tokenizer && memcmp(stream_header(reader)->fingerprint, unknown, sizeof unknown) != 0 &&
         memcmp(stream_header(reader)->fingerprint, r->info->fingerprint, sizeof unknown) != 0)
-        err_set(err, "%s: made with another tokenizer than %s", path, tokenizer_path);
+        err_set(err, "%s: made with another tokenizer than %s", io_name(path), tokenizer_path);
     else
         while ((rc = stream_read(reader, &rec, err)) == 1 && (rc = decode_record(r, d, path, &rec, &t, &w, err)) == 0)
             io_progress(&r->progress, d->done, stream_totals(reader)->bytes);

@@ -36,11 +36,6 @@ struct data_kind {
 
 static const char *const orders[] = { "megatron", "shuffle", "sequential" };
 
-static const char *name_of(const struct data *d)
-{
-    return strcmp(d->o.path, "-") == 0 ? "standard input" : d->o.path;
-}
-
 static int open_index(struct data *d, struct err *err)
 {
     struct sampler_options o = {
@@ -88,11 +83,11 @@ static int check_stream(struct data *d, struct err *err)
     const struct stream_header *h = stream_header(d->r);
 
     if (h->kind != STREAM_ROWS)
-        return err_set(err, "%s: a stream of documents: pack it into rows first (lmpack)", name_of(d));
+        return err_set(err, "%s: a stream of documents: pack it into rows first (lmpack)", io_name(d->o.path));
     if (d->o.length && d->o.length != h->row_len)
-        return err_set(err, "%s: rows of %" PRIu32 " tokens, seq_length is %" PRId64, name_of(d), h->row_len, d->o.length);
+        return err_set(err, "%s: rows of %" PRIu32 " tokens, seq_length is %" PRId64, io_name(d->o.path), h->row_len, d->o.length);
     if (d->o.vocab && h->vocab_size > (uint64_t)d->o.vocab)
-        return err_set(err, "%s: ids of a vocabulary of %" PRIu32 ", the model has %" PRId64, name_of(d), h->vocab_size,
+        return err_set(err, "%s: ids of a vocabulary of %" PRIu32 ", the model has %" PRId64, io_name(d->o.path), h->vocab_size,
                        d->o.vocab);
     d->length = h->row_len;
     return 0;
@@ -172,7 +167,7 @@ static int get_pipe(struct data *d, uint64_t k, struct data_row *row, struct err
     if (d->ended)
         return 0;
     if (k < d->next || (d->next && k > d->next))
-        return err_set(err, "%s: row %" PRIu64 " of a pipe that is at row %" PRIu64, name_of(d), k, d->next);
+        return err_set(err, "%s: row %" PRIu64 " of a pipe that is at row %" PRIu64, io_name(d->o.path), k, d->next);
     do {
         rc = stream_read(d->r, &rec, err);
         d->ended = rc == 0;
@@ -223,7 +218,7 @@ static int open_data(struct data *d, struct err *err)
     if (d->o.order == DATA_BY_KIND)
         d->o.order = d->kind->order;
     if (!(d->kind->orders >> d->o.order & 1))
-        return err_set(err, "%s: data_order %s does not go with %s", name_of(d), orders[d->o.order], d->kind->name);
+        return err_set(err, "%s: data_order %s does not go with %s", io_name(d->o.path), orders[d->o.order], d->kind->name);
     return d->kind->open(d, err);
 }
 
@@ -309,7 +304,7 @@ int data_get(struct data *d, uint64_t k, struct data_row *row, struct err *err)
 
         if (at < d->length)
             return err_set(err, "%s: %s %" PRIu64 ", token %" PRId64 ": %" PRId32 " is not within the model's 0..%" PRId64,
-                           name_of(d), d->r ? "row" : "sample", d->at, at + a, arrays[a][at], d->o.vocab - 1);
+                           io_name(d->o.path), d->r ? "row" : "sample", d->at, at + a, arrays[a][at], d->o.vocab - 1);
     }
     return 1;
 }

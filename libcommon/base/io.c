@@ -104,6 +104,11 @@ int io_write(int fd, const void *buf, size_t n)
     return 0;
 }
 
+const char *io_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 static int read_all(struct io_map *m, int fd, const char *path, struct err *err)
 {
     char *buf = NULL;
@@ -133,7 +138,7 @@ int io_map(struct io_map *m, const char *path, struct err *err)
 
     memset(m, 0, sizeof *m);
     if (fd < 0 || fstat(fd, &st) < 0) {
-        err_set(err, "%s:", path);
+        err_set(err, "%s:", io_name(path));
         if (fd > 0)
             close(fd);
         return -1;
@@ -146,7 +151,7 @@ int io_map(struct io_map *m, const char *path, struct err *err)
         if (rc == 0)
             *m = (struct io_map){ .data = p, .size = (size_t)st.st_size, .mapped = true };
     } else {
-        rc = read_all(m, fd, is_stdin ? "standard input" : path, err);
+        rc = read_all(m, fd, io_name(path), err);
     }
     if (!is_stdin)
         close(fd);

@@ -84,6 +84,9 @@ void io_progress_start(struct io_progress *p, const char *unit, uint64_t total_b
 void io_progress(struct io_progress *p, uint64_t count, uint64_t bytes);
 void io_progress_end(struct io_progress *p);
 
+/* How messages call the input: "-" is "standard input", a path is itself. */
+const char *io_name(const char *path);
+
 /* Monotonic seconds. */
 double io_now(void);
 

@@ -60,7 +60,7 @@ struct source_in *source_in_open(const char *path, uint64_t *size, struct err *e
     }
     f = xcalloc(1, sizeof *f);
     f->fd = fd;
-    f->in = (struct source_in){ .fill = file_fill, .close = file_close, .name = is_stdin ? "standard input" : path };
+    f->in = (struct source_in){ .fill = file_fill, .close = file_close, .name = io_name(path) };
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         *size = (uint64_t)st.st_size;
         /* standard input may stand behind its beginning, which libarchive's offsets do not know */

@@ -166,12 +166,12 @@ struct stream_reader *stream_open_memory(const void *data, size_t n, const char 
 struct stream_reader *stream_open(const char *path, bool force, struct err *err)
 {
     bool std = strcmp(path, "-") == 0;
-    struct stream_reader *r = reader(std ? "standard input" : path, force);
+    struct stream_reader *r = reader(io_name(path), force);
     struct stat st;
 
     r->fd = std ? 0 : open(path, O_RDONLY | O_CLOEXEC);
     if (r->fd < 0 || fstat(r->fd, &st) < 0) {
-        err_set(err, "%s:", path);
+        err_set(err, "%s:", io_name(path));
         stream_close(r);
         return NULL;
     }

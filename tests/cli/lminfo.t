@@ -31,6 +31,7 @@ tokens\t0
 payload_bytes\t0
 verified\tchecksums, totals and tokens\n' '' sh -c "cp '$streams/empty' empty.tks && lminfo empty.tks"
 is 'from standard input' 0 '5\n' '' sh -c "lminfo - <'$streams/documents' | sed -n 's/^tokens\t//p'"
+is 'its name' 1 '' 'lminfo: standard input: unknown kind of file: it begins with the bytes 0102\n' sh -c "printf '\001\002' | lminfo -"
 is 'a producer that failed' 1 '' '~disk on fire' sh -c "lminfo '$streams/aborted' | grep verified; lminfo '$streams/aborted' >/dev/null"
 head -c 200 "$streams/documents" >cut.tks
 is 'a cut stream' 1 '*' '~lminfo: cut.tks: byte 200: truncated stream' lminfo cut.tks

@@ -37,7 +37,7 @@ is '-d --special error' 1 '' "lmtokenize: standard input:1: token 1: special tok
 is '-d of half a character' 1 '{"text":"a"}\n' 'lmtokenize: standard input:2: byte 1 of the text: invalid UTF-8: 0xc3\n' \
     sh -c "printf '64\n64 127\n64\n' | lmtokenize -d --from ids -t $t"
 is '-d --on-error=replace' 0 '{"text":"a\357\277\275b"}\n' '' sh -c "echo '64 127 65' | lmtokenize -d --from ids -t $t --on-error=replace"
-is '-d --on-error=skip' 0 '{"text":"a"}\n' '~-: document 1: byte 0 of the text: invalid UTF-8: 0xc3: skipped' \
+is '-d --on-error=skip' 0 '{"text":"a"}\n' '~lmtokenize: standard input: document 1: byte 0 of the text: invalid UTF-8: 0xc3: skipped' \
     sh -c "printf '64\n127\n' | lmtokenize --from ids -t $t | lmtokenize -d -t $t --on-error=skip"
 is '-d of an id that is none' 1 '' 'lmtokenize: standard input:1: byte 0: id 999 is not below 293\n' sh -c "echo 999 | lmtokenize -d --from ids -t $t"
 is '-d with another tokenizer' 1 '' '~made with another tokenizer than other.json' sh -c \
