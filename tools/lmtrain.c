@@ -20,10 +20,8 @@ static volatile sig_atomic_t stop; /* the signal that asked for it */
 static int dtype;
 
 static struct run_options o = {
-    .split = "969,30,1",
     .micro_batch_size = 1,
-    .eval_interval = 1000,
-    .eval_iters = 100,
+    .eval_iters = -1,
     .seed = 1234,
     .weight_decay = 0.01,
     .adam_beta1 = 0.9,

@@ -100,7 +100,7 @@ static int validate(struct run *r, double *loss, struct err *err)
     uint64_t at = 0;
     int64_t n = 1;
 
-    for (int64_t i = 0; n && (r->o->full_validation || i < r->o->eval_iters); i++) {
+    for (int64_t i = 0; n && (r->o->full_validation || i < r->eval_iters); i++) {
         struct step_result s;
 
         n = feed_batch(&r->valid, &r->step, at, err);
@@ -216,7 +216,7 @@ static int run_step(struct run *r, struct err *err)
     v[TOKENS_PER_S] = (double)(n * r->step.opt.length) / seconds;
     v[MFU] = v[TOKENS_PER_S] * r->flops;
     v[SAMPLES] = (double)r->state.samples;
-    if (r->valid.comm && (r->state.step % r->o->eval_interval == 0 || r->state.step == r->o->train_iters) &&
+    if (r->valid.comm && (r->state.step % r->eval_interval == 0 || r->state.step == r->o->train_iters) &&
         validate(r, &v[VALID_LOSS], err) < 0)
         return -1;
     return comm_agree(r->comm, put_step(r, v, err)) < 0 ? -1 : 1;

@@ -8,7 +8,8 @@
 
 #include "libcommon/base/err.h"
 
-/* The keys of lmrun.conf(5), under Megatron-LM's names where it has one.  Strings are borrowed. */
+/* The keys of lmrun.conf(5), under Megatron-LM's names where it has one.  Strings are borrowed.  Not given, so that
+ * one without effect can be told: split NULL, eval_iters -1, eval_interval 0. */
 struct run_options {
     const char *model, *tokenizer, *data, *valid, *split, *out, *resume, *dump;
     int64_t seq_length, micro_batch_size, global_batch_size, train_iters;

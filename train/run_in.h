@@ -23,6 +23,7 @@ struct run {
     struct metrics *metrics; /* on rank 0; NULL without out= */
     struct dump dump;
     struct ckpt_state state;
+    int64_t eval_iters, eval_interval; /* as told, or by default */
     int64_t saved;           /* step of the last checkpoint */
     double flops;            /* of one trained token, as a share of what all threads do in a second at most */
 };

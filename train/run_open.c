@@ -133,20 +133,39 @@ static int open_model(struct run *r, struct err *err)
     return 0;
 }
 
+static const char *split_of(const struct run_options *o)
+{
+    return o->split ? o->split : "969,30,1";
+}
+
 static int open_train(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
-
-    return feed_open(&r->train, r->comm, &(struct data_options){
+    int rc = feed_open(&r->train, r->comm, &(struct data_options){
         .path = o->data,
         .order = o->data_order,
         .length = o->seq_length,
-        .split = o->split,
+        .split = split_of(o),
         .which = SAMPLER_TRAIN,
         .samples = (uint64_t)o->train_iters * (uint64_t)o->global_batch_size,
         .seed = (uint64_t)o->seed,
         .vocab = r->m.config.vocab,
     }, err);
+
+    if (rc == 0 && o->split && r->train.data && !data_has_splits(r->train.data))
+        return err_set(err, "%s: split=%s is for a .bin/.idx: rows are all trained on", io_name(o->data), o->split);
+    return rc;
+}
+
+/* Is there something to validate on? */
+static bool has_valid(const struct run *r)
+{
+    const struct run_options *o = r->o;
+    struct err ignored;
+    uint64_t none;
+
+    return o->valid || (r->train.data && data_has_splits(r->train.data) &&
+                        sampler_range(split_of(o), SAMPLER_VALID, 1, &none, &none, &ignored) == 1);
 }
 
 /* What valid= names, or the validation split of data=, where it has one; the same sequences each time. */
@@ -157,19 +176,23 @@ static int open_valid(struct run *r, struct err *err)
         .path = o->valid ? o->valid : o->data,
         .order = DATA_BY_KIND,
         .length = r->train.length,
-        .split = o->valid ? "1,0,0" : o->split,
+        .split = o->valid ? "1,0,0" : split_of(o),
         .which = o->valid ? SAMPLER_TRAIN : SAMPLER_VALID,
-        .samples = o->full_validation ? 0 : (uint64_t)o->eval_iters * (uint64_t)o->global_batch_size,
+        .samples = o->full_validation ? 0 : (uint64_t)r->eval_iters * (uint64_t)o->global_batch_size,
         .once = true,
         .seed = (uint64_t)o->seed,
         .vocab = r->m.config.vocab,
     };
-    uint64_t none;
 
-    if ((!o->eval_iters && !o->full_validation) || (!o->valid && !(r->train.data && data_has_splits(r->train.data))))
+    if (!r->eval_iters && !o->full_validation)
         return 0;
-    if (!o->valid && sampler_range(o->split, SAMPLER_VALID, 1, &none, &none, err) != 1)
+    if (o->eval_iters > 0 && o->full_validation)
+        run_say(r, "eval_iters= has no effect: full_validation=1");
+    if (!has_valid(r)) {
+        if (o->eval_iters > 0 || o->eval_interval || o->full_validation)
+            run_say(r, "no validation: there is no valid=, nor a share for it of a .bin/.idx");
         return 0;
+    }
     if (feed_open(&r->valid, r->comm, &d, err) == 0)
         return 0;
     if (o->valid)
@@ -303,6 +326,8 @@ int run_open(struct run *r, struct err *err)
     };
     int rc;
 
+    r->eval_iters = o->eval_iters < 0 ? 100 : o->eval_iters;
+    r->eval_interval = o->eval_interval ? o->eval_interval : 1000;
     if (open_start(r, err) < 0 || open_data(r, err) < 0)
         return -1;
     opt.length = r->train.length;

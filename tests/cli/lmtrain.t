@@ -79,6 +79,11 @@ is 'a .bin/.idx' 0 '' '' lmtrain -q run.conf data=bin split=90,10,0 eval_interva
 ok 'its validation split, at steps 3 and 6' test "$(col valid_loss bin-out/metrics.tsv | grep -c .)" = 2
 is 'a pipe ends the run' 0 '' '' sh -c 'lmpack -q -L 16 --method concat --drop-last docs.tks | lmtrain -q run.conf data=- train_iters=1000 out=pipe'
 ok 'every row of the pipe was trained on' test "$(col samples pipe/metrics.tsv | tail -n 1)" = "$(($(wc -w <ids) / 16))"
+is 'split= of rows' 1 '' 'lmtrain: rows.tks: split=9,1,0 is for a .bin/.idx: rows are all trained on\n' lmtrain -q run.conf data=rows.tks split=9,1,0
+is 'eval_iters= without validation data' 0 '' '~no validation: there is no valid=' lmtrain run.conf data=rows.tks eval_iters=1
+is 'of a split without a share for it' 0 '' '~no validation: there is no valid=' lmtrain run.conf data=bin seq_length=15 split=1,0,0 eval_interval=1
+is 'eval_iters= and full_validation=' 0 '' '~eval_iters= has no effect' lmtrain run.conf data=rows.tks valid=packed.tks full_validation=1 eval_iters=1
+ok 'not a word of what was not asked for' sh -c 'lmtrain run.conf data=rows.tks 2>said; ! grep "valid\|eval_iters" said'
 is 'validation on the whole set' 0 '' '' lmtrain -q run.conf data=rows.tks valid=packed.tks full_validation=1 out=v
 is 'mean of means' 0 '' '' lmtrain -q run.conf data=packed.tks calculate_per_token_loss=0
 is 'gpt2' 0 '' '' lmtrain -q run.conf model=gpt2.json data=rows.tks out=g

@@ -116,7 +116,7 @@ static void run_case(const char *dir, const char *name)
     struct safetensors golden = { 0 };
     struct config c;
     struct err err = { "" };
-    struct run_options o = { .model = path, .data = "rows.tks", .dump = "dump", .split = "1,0,0", .micro_batch_size = 1,
+    struct run_options o = { .model = path, .data = "rows.tks", .dump = "dump", .micro_batch_size = 1,
                              .global_batch_size = 2, .train_iters = 5, .lr = 1e-2, .lr_decay_style = LR_CONSTANT,
                              .weight_decay = 0.1, .adam_beta1 = 0.9, .adam_beta2 = 0.95, .adam_eps = 1e-8, .clip_grad = 1,
                              .data_order = DATA_SEQUENTIAL, .calculate_per_token_loss = true, .eval_interval = 1,
