@@ -50,8 +50,8 @@ int ckpt_find(const char *out, char **path, void (*warn)(const char *message), s
 /* Step of the newest checkpoint in OUT, whole or not; -1: there is none. */
 int64_t ckpt_newest(const char *out);
 
-/* Read weights, moments and state of a checkpoint (verified against MANIFEST) into c, whose model has
- * been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
+/* Read weights, moments and state of a checkpoint, which ckpt_find() or ckpt_verify() has found whole, into c,
+ * whose model has been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
 int ckpt_load(const char *path, struct ckpt *c, struct err *err);
 
 /* Copy the tokenizer's files that are in `from`, and generation_config.json; their names go to name[]. */

@@ -35,7 +35,7 @@ static int find_checkpoint(const struct run_options *o, char **path, struct err 
     *path = NULL;
     if (given && is_checkpoint(dir)) {
         *path = xstrdup(dir);
-        return 0;
+        return ckpt_verify(dir, err);
     }
     if (!dir || (!given && !is_directory(dir)))
         return 0;

@@ -59,6 +59,14 @@ cp -r r damaged
 printf 'x' | dd of=damaged/step_6/model.safetensors bs=1 seek=3000 conv=notrunc 2>/dev/null
 is 'a damaged checkpoint is named, the one before is taken' 0 '' '~step_6' lmtrain run.conf data=rows.tks out=damaged resume=auto
 ok 'and it comes to the same' cmp damaged/step_6/model.safetensors a/step_6/model.safetensors
+is 'one that is named must be whole' 1 '' '~lmtrain: damaged/step_5/model.safetensors: damaged' sh -c 'cp -r damaged/step_6 damaged/step_5 && printf x | dd of=damaged/step_5/model.safetensors bs=1 seek=900 conv=notrunc 2>/dev/null; lmtrain -q run.conf data=rows.tks out=named resume=damaged/step_5'
+if strace -V >/dev/null 2>&1; then
+    for resume in auto a/step_6; do
+        ok "resume=$resume verifies a checkpoint once" sh -c "strace -f -e trace=openat lmtrain -q run.conf data=rows.tks out=a resume=$resume 2>&1 | grep -c step_6/run.conf | grep -qx 1"
+    done
+else
+    skip 'resume= verifies a checkpoint once' 'strace is not installed'
+fi
 is 'a checkpoint is a model' 0 '' '' lmtrain -q run.conf model=a/step_6 data=rows.tks train_iters=1 lr_warmup_iters=0
 ok 'run.conf beside a checkpoint repeats the run' sh -c 'lmtrain -q a/step_6/run.conf out=again && cmp again/step_6/model.safetensors a/step_6/model.safetensors'
 
