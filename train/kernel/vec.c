@@ -184,8 +184,8 @@ static double sum_squares(int64_t n, const float *x)
 int64_t VEC_NAME(fma)(int64_t n)
 {
     enum { CHAINS = 12 };
-    volatile float sink;
-    vf sum[CHAINS], by = vec_splat(0.999f), plus = vec_splat(0.001f);
+    volatile float sink, factor = 0.999f; /* unknown to compilers: gcc saw that 1 x 0.999 + 0.001 = 1 and left that chain out */
+    vf sum[CHAINS], by = vec_splat(factor), plus = vec_splat(0.001f);
 
     for (int c = 0; c < CHAINS; c++)
         sum[c] = vec_splat((float)c);
