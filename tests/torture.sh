@@ -130,8 +130,8 @@ victims() { # PID: one of its processes that train, by chance, or with the same 
     which=${which%.*}
     [ "$which" = 0 ] && echo "$family" || eval "echo \${$which}"
 }
-train() { # OUT: the command of this row, which ends when one of its processes is killed
-    eval "timeout -k 1 60 $command -q run.conf train_iters=$steps save_interval=10 keep=2 out=$1 resume=auto" 2>/dev/null
+train() { # OUT: the command of this row
+    eval "$command -q run.conf train_iters=$steps save_interval=10 keep=2 out=$1 resume=auto" 2>/dev/null
 }
 now() { date +%s.%N; }
 echo "$trainings" | grep . >table
@@ -150,9 +150,14 @@ while IFS='|' read -r name command <&3; do
             sleep "$(random "$seconds")"
             # shellcheck disable=SC2046
             kill -9 $(victims $pid) 2>/dev/null || { wait $pid; break; }
-            wait $pid 2>/dev/null
-            [ $? -ne 124 ] || { wrong=$((wrong + 1)); echo "$name: goes on without the one that was killed"; }
             kills=$((kills + 1))
+            timeout 60 tail --pid=$pid -f /dev/null || {
+                wrong=$((wrong + 1))
+                echo "$name: goes on without the one that was killed"
+                # shellcheck disable=SC2046
+                kill -9 $(descendants $pid)
+            }
+            wait $pid 2>/dev/null
         done
         same_training whole killed $steps || wrong=$((wrong + 1))
     done
