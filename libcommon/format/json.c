@@ -360,43 +360,54 @@ bool json_int64(const struct json_raw *r, int64_t *out)
     return true;
 }
 
-/* The escape of a byte that json_scan() stops at; its length, 2 or 6. */
-static size_t put_escape(char c, char out[6])
+/* Of the bytes that json_scan() stops at, what follows the backslash; 0: "u00" and two digits. */
+static const char letters['\\' + 1] = { ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+                                        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't' };
+
+/* The escape of such a byte; its length, 2 or 6. */
+static size_t put_escape(unsigned char c, char *out)
 {
     static const char hexdigits[] = "0123456789abcdef";
-    const char *found = memchr(short_values, c, sizeof short_values - 1);
 
-    memcpy(out, "\\u00", 4);
-    if (found) {
-        out[1] = short_escapes[found - short_values];
+    if (letters[c]) {
+        out[0] = '\\';
+        out[1] = letters[c];
         return 2;
     }
-    out[4] = hexdigits[c >> 4 & 15];
+    memcpy(out, "\\u00", 4);
+    out[4] = hexdigits[c >> 4];
     out[5] = hexdigits[c & 15];
     return 6;
+}
+
+/* Length of it with its quotes. */
+static size_t quoted_size(const char *s, size_t n)
+{
+    size_t len = n + 2;
+
+    for (const char *end = s + n; s < end && (s += json_scan(s, (size_t)(end - s))) < end; s++)
+        len += letters[(unsigned char)*s] ? 1 : 5;
+    return len;
 }
 
 size_t json_quote(const char *s, size_t n, char *out)
 {
     const char *end = s + n;
-    char escape[6], *o = out;
-    size_t len = 2;
+    char *o = out;
 
-    if (out)
-        *o++ = '"';
+    if (!out)
+        return quoted_size(s, n);
+    *o++ = '"';
     while (s < end) {
-        size_t run = json_scan(s, (size_t)(end - s)), k = s + run < end ? put_escape(s[run], escape) : 0;
+        size_t run = json_scan(s, (size_t)(end - s));
 
-        if (out) {
-            o = (char *)memcpy(o, s, run) + run;
-            o = (char *)memcpy(o, escape, k) + k;
-        }
-        len += run + k;
-        s += run + (k > 0);
+        o = (char *)memcpy(o, s, run) + run;
+        s += run;
+        if (s < end)
+            o += put_escape((unsigned char)*s++, o);
     }
-    if (out)
-        *o = '"';
-    return len;
+    *o++ = '"';
+    return (size_t)(o - out);
 }
 
 int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err)
@@ -407,7 +418,7 @@ int json_put_string(struct io_out *o, const char *s, size_t n, struct err *err)
     if (io_put(o, "\"", 1, err) < 0)
         return -1;
     while (s < end) {
-        size_t run = json_scan(s, (size_t)(end - s)), k = s + run < end ? put_escape(s[run], escape) : 0;
+        size_t run = json_scan(s, (size_t)(end - s)), k = s + run < end ? put_escape((unsigned char)s[run], escape) : 0;
 
         if (io_put(o, s, run, err) < 0 || io_put(o, escape, k, err) < 0)
             return -1;
