@@ -94,10 +94,11 @@ static void on_signal(int signal_number)
 
 static void read_file(const char *path)
 {
+    static struct arena lines; /* values point into them */
     struct io_map m;
     struct err err;
 
-    if (io_map(&m, path, &err) < 0 || opt_read(opts, (const char *)m.data, m.size, path, &err) < 0)
+    if (io_map(&m, path, &err) < 0 || opt_read(opts, &lines, (const char *)m.data, m.size, path, &err) < 0)
         die("%s", err.msg);
     io_unmap(&m);
 }

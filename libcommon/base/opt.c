@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/base/arena.h"
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
@@ -169,9 +168,7 @@ static char *trim(char *s, char *end)
     return s;
 }
 
-static struct arena lines; /* of files: values point into them */
-
-int opt_read(const struct opt *opts, const char *text, size_t size, const char *name, struct err *err)
+int opt_read(const struct opt *opts, struct arena *keep, const char *text, size_t size, const char *name, struct err *err)
 {
     const char *p = text, *stop = text + size;
 
@@ -180,7 +177,7 @@ int opt_read(const struct opt *opts, const char *text, size_t size, const char *
     for (int line = 1; p < stop; line++) {
         const char *nl = memchr(p, '\n', (size_t)(stop - p));
         size_t n = (size_t)((nl ? nl : stop) - p);
-        char *copy = arena_strndup(&lines, p, n), *key, *eq, *value;
+        char *copy = arena_strndup(keep, p, n), *key, *eq, *value;
 
         p += n + 1;
         if (*copy == '#' || (eq = strstr(copy, " #")) || (eq = strstr(copy, "\t#")))

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/base/arena.h"
 #include "libcommon/base/err.h"
 
 enum opt_type {
@@ -67,8 +68,8 @@ int opt_parse(const struct opt_cmd *cmd, struct opt_common *common, int argc, ch
 /* Set one option by name, as a configuration file does; -1 with a message that names key and value. */
 int opt_assign(const struct opt *opts, const char *key, const char *value, struct err *err);
 
-/* Read "key = value" lines ('#' starts a comment) into the table.  Values live as long as the program. */
-int opt_read(const struct opt *opts, const char *text, size_t size, const char *name, struct err *err);
+/* Read "key = value" lines ('#' starts a comment) into the table.  Values of strings live in *keep. */
+int opt_read(const struct opt *opts, struct arena *keep, const char *text, size_t size, const char *name, struct err *err);
 
 /* Print "name = value" of option o to buf as opt_read() would read it; the length as snprintf. */
 int opt_format(const struct opt *o, char *buf, size_t size);
