@@ -63,9 +63,9 @@ static void product_slice(void *ctx, long i, int thread)
     int64_t across = (p->n + p->cols - 1) / p->cols, r = i / across * p->rows, c = i % across * p->cols;
     int64_t m = p->m - r < p->rows ? p->m - r : p->rows, n = p->n - c < p->cols ? p->n - c : p->cols;
 
-    (void)thread;
     p->k->gemm(p->ta, p->tb, m, n, p->depth, 1, p->a + r * (p->ta ? 1 : p->lda), p->lda,
-               p->b + c * (p->tb ? p->ldb : 1), p->ldb, p->beta, p->c + r * p->ldc + c, p->ldc);
+               p->b + c * (p->tb ? p->ldb : 1), p->ldb, p->beta, p->c + r * p->ldc + c, p->ldc,
+               p->scratch + (size_t)thread * KERNEL_SCRATCH);
 }
 
 /* One of `parts` parts of n, whole tiles of any kernel. */
@@ -74,28 +74,29 @@ static int64_t part_of(int64_t n, int64_t parts, int64_t tile)
     return ((n + parts - 1) / parts + tile - 1) / tile * tile;
 }
 
-/* A grid of pieces: each packs m + n lines of its operands and computes m x n results, so the nearer to
- * square the better; up to 8 of 8 million operations at least, up to 32 of a quarter of 10^9; moving an
- * element counts as 64. */
+/* A grid of pieces, one a thread: each packs m + n lines of its operands and computes m x n results, so the
+ * fewer and the nearer to square the better; none of less than 8 million operations, moving an element counting
+ * as 64.  The number of threads may decide because gemm adds up an element in one order wherever it stands. */
 void op_multiply(struct op_run *run, struct op_product p)
 {
-    enum { TILE_ROWS = 12, TILE_COLS = 32, FEW = 8, MOST = 32 };
+    enum { TILE_ROWS = 12, TILE_COLS = 32 };
     double moved = (double)(p.m + p.n) * (double)p.depth + (double)p.m * (double)p.n, best = HUGE_VAL;
     double flops = 2.0 * (double)p.m * (double)p.n * (double)p.depth + 64 * moved;
-    double few = fmin(FEW, flops / 8e6), many = fmin(MOST, flops / 256e6);
-    int64_t pieces = (int64_t)fmax(1, fmax(few, many));
+    int64_t pieces = (int64_t)fmax(1, fmin(par_threads(run->par), flops / 8e6));
 
     p.k = run->k;
+    p.scratch = run->scratch;
     if (p.m == 1 && !p.ta && p.tb && p.beta == 0) {
         p.cols = p.depth < GEMV_FLOATS ? GEMV_FLOATS / p.depth : 1;
         par_for(run->par, (p.n + p.cols - 1) / p.cols, vector_slice, &p);
         return;
     }
     for (int64_t down = 1; down <= pieces; down++) {
-        int64_t rows = part_of(p.m, down, TILE_ROWS), cols = part_of(p.n, (pieces + down - 1) / down, TILE_COLS);
+        int64_t rows = part_of(p.m, down, TILE_ROWS), cols = part_of(p.n, pieces / down, TILE_COLS);
         double cost = 1 / (double)rows + 1 / (double)cols;
 
-        if (cost < best) {
+        if (cost < best && pieces % down == 0 &&
+            (rows >= p.m || p.m % rows == 0 || p.m % rows > KERNEL_FEW_ROWS)) {
             best = cost;
             p.rows = rows;
             p.cols = cols;

@@ -91,7 +91,7 @@ void op_head_shape(const struct config *c, const struct arch_row *r, const int64
 void op_head_forward(struct op_run *run, const struct op_args *a);
 void op_head_backward(struct op_run *run, const struct op_args *a);
 
-/* C = op(A) op(B) + beta C on the pool, cut into pieces of rows x cols; these and `k` are filled in. */
+/* C = op(A) op(B) + beta C on the pool, cut into pieces of rows x cols; these, `k` and `scratch` are filled in. */
 struct op_product {
     const struct kernels *k;
     bool ta, tb;
@@ -100,6 +100,7 @@ struct op_product {
     float *c;
     int64_t lda, ldb, ldc;
     float beta;
+    char *scratch;
 };
 void op_multiply(struct op_run *run, struct op_product p);
 

@@ -57,8 +57,8 @@ static void add_time(int entry, double start)
     }
 #define MAT struct kernel_mat
 TIMED(gemm, (bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-             const float *b, int64_t ldb, float beta, float *c, int64_t ldc),
-      (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+             const float *b, int64_t ldb, float beta, float *c, int64_t ldc, void *scratch),
+      (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, scratch))
 TIMED(gemv, (int64_t n, int64_t k, const float *w, int64_t ldw, const float *x, const float *b, float *y),
       (n, k, w, ldw, x, b, y))
 TIMED(norm, (enum kernel_norm kind, int64_t n, int64_t cols, MAT x, const float *w, const float *b, float eps, MAT y,
@@ -235,20 +235,21 @@ struct product {
     const float *a, *b;
     float *c;
     int64_t m, n, k;
+    char *scratch;
 };
 
 static void gemm_slice(void *ctx, long i, int thread)
 {
     const struct product *p = ctx;
 
-    (void)thread;
-    plain->gemm(false, true, p->m, p->n, p->k, 1, p->a, p->k, p->b, p->k, 0, p->c + i * p->m * p->n, p->n);
+    plain->gemm(false, true, p->m, p->n, p->k, 1, p->a, p->k, p->b, p->k, 0, p->c + i * p->m * p->n, p->n,
+                p->scratch + (size_t)thread * KERNEL_SCRATCH);
 }
 
 static double gemm_rate(struct bench *b)
 {
     int threads = par_threads(b->par);
-    struct product p = { b->m.w, b->m.w + (1 << 20), b->m.g, 512, 2048, 768 };
+    struct product p = { b->m.w, b->m.w + (1 << 20), b->m.g, 512, 2048, 768, b->e.run.scratch };
     double start = io_now();
 
     par_for(b->par, threads, gemm_slice, &p);

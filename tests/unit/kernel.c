@@ -77,7 +77,8 @@ static void run_gemm(const struct kernels *k, struct call *c, const struct shape
 
     if (variant / 4 == 0)
         out.p[0] = NAN; /* beta 0 does not read it */
-    k->gemm(ta, tb, m, n, depth, variant / 4 == 2 ? 0.25f : 1, a.p, a.ld, b.p, b.ld, betas[variant / 4], out.p, out.ld);
+    k->gemm(ta, tb, m, n, depth, variant / 4 == 2 ? 0.25f : 1, a.p, a.ld, b.p, b.ld, betas[variant / 4], out.p, out.ld,
+            c->scratch);
 }
 
 static void run_gemv(const struct kernels *k, struct call *c, const struct shape *s, int variant)

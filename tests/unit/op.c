@@ -303,6 +303,49 @@ static void test_threads(int which)
     free(losses);
 }
 
+/* Products large enough to be cut: any number of threads gives the bits that one gives, however little is left
+ * for the last piece (25 rows in two: 24 and 1). */
+static void test_multiply(void)
+{
+    static const struct {
+        int64_t m, n, k;
+    } shapes[] = { { 25, 64, 6000 }, { 25, 1400, 530 }, { 9, 3000, 700 }, { 8, 3000, 700 }, { 1037, 70, 129 }, { 301, 333, 517 } };
+    enum { ROOM = 1 << 22, SHAPES = sizeof shapes / sizeof shapes[0] };
+    const struct kernels *const *all = kernel_all();
+    float *a = xmalloc(ROOM * sizeof *a), *b = xmalloc(ROOM * sizeof *b);
+    float *c = xmalloc(ROOM * sizeof *c), *want = xmalloc(ROOM * sizeof *want);
+
+    for (int64_t i = 0; i < ROOM; i++) {
+        a[i] = (float)rng_normal(1, 1, (uint64_t)i);
+        b[i] = (float)rng_normal(1, 2, (uint64_t)i);
+    }
+    for (int k = 1; all[k]; k++)
+        for (int i = 0; i < SHAPES * 8; i++) {
+            int64_t m = shapes[i / 8].m, n = shapes[i / 8].n, depth = shapes[i / 8].k;
+            size_t size = (size_t)(m * n) * sizeof *c;
+            struct op_product p = { .ta = i & 1, .tb = i >> 1 & 1, .m = m, .n = n, .depth = depth, .a = a, .b = b, .c = c,
+                                    .lda = i & 1 ? m : depth, .ldb = i >> 1 & 1 ? depth : n, .ldc = n,
+                                    .beta = (float)(i >> 2 & 1) };
+
+            for (int threads = 1; threads <= 4; threads++) {
+                struct op_run run = { .k = all[k], .par = par_new(threads) };
+
+                run.scratch = aligned_alloc(64, (size_t)threads * KERNEL_SCRATCH);
+                memcpy(c, a, size);
+                op_multiply(&run, p);
+                if (threads == 1)
+                    memcpy(want, c, size);
+                OKF(memcmp(want, c, size) == 0, "%s, product %d: %d threads", all[k]->name, i, threads);
+                free(run.scratch);
+                par_free(run.par);
+            }
+        }
+    free(a);
+    free(b);
+    free(c);
+    free(want);
+}
+
 static void test_allocations(int which)
 {
 #if COUNTED
@@ -429,6 +472,7 @@ int main(void)
     }
     for (int i = 0; i < N_MODELS; i++)
         test_threads(i);
+    test_multiply();
     test_flops();
     return tap_done();
 }

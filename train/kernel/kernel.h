@@ -53,8 +53,11 @@ struct kernel_adamw {
     double bc1, bc2;
 };
 
-/* Scratch in bytes that attend and attend_grad need from the caller, 64-byte aligned, per thread. */
-#define KERNEL_SCRATCH ((size_t)2 << 20)
+/* Scratch in bytes that gemm, and that attend and attend_grad (gemm's included) need from the caller, 64-byte
+ * aligned, per thread. */
+#define KERNEL_GEMM_SCRATCH ((size_t)7 << 19)
+#define KERNEL_FEW_ROWS 8
+#define KERNEL_SCRATCH ((size_t)4 << 20)
 /* Largest head dimension the attention kernels take. */
 #define KERNEL_HEAD_DIM 512
 
@@ -62,9 +65,10 @@ struct kernels {
     const char *name;
 
     /* C[m,n] = alpha op(A) op(B) + beta C; op(X) is X, or its transpose where ta / tb.  op(A) is [m,k].
-     * beta 0 does not read C.  Takes up to 1.8 MB of the caller's stack. */
+     * beta 0 does not read C.  With alpha 1 and beta 0 or 1 the bits of an element do not depend on m, n and where
+     * in C it stands; but up to KERNEL_FEW_ROWS rows may be added up in another order than more. */
     void (*gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc, void *scratch);
 
     /* y[n] = W[n,k] x[k] (+ bias): one token, memory-bound; W is [n, k]; bias may be NULL. */
     void (*gemv)(int64_t n, int64_t k, const float *w, int64_t ldw, const float *x, const float *bias, float *y);

@@ -6,8 +6,9 @@
 #include "train/kernel/instance.h"
 
 static void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc, void *scratch)
 {
+    (void)scratch;
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
             float *out = c + i * ldc + j;

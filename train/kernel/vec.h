@@ -37,7 +37,7 @@ typedef float vf_any __attribute__((vector_size(VEC_BYTES), aligned(4), may_alia
 
 /* Entries that files beside vec.c define. */
 void VEC_NAME(gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc, void *scratch);
 void VEC_NAME(glu)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat x, struct kernel_mat y);
 void VEC_NAME(glu_grad)(enum kernel_act act, int64_t n, int64_t cols, struct kernel_mat dy, struct kernel_mat x,
                         struct kernel_mat dx);

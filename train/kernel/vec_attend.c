@@ -2,12 +2,14 @@
  * Dao et al. 2022), in both directions.  Tiles that no query of theirs sees are never touched; products
  * of a tile are the instance's gemm, whose packing the tile's size repays; a query or two, as in
  * generation, walk the keys instead. */
+#include <assert.h>
 #include <math.h>
 
 #include "train/kernel/vec.h"
 
-/* Queries and keys of a tile: two tiles of scores stay in half of L2. */
-enum { QUERIES = 64, KEYS = 256, FEW = 4 };
+/* Queries and keys of a tile: two tiles of scores stay in half of L2; in the scratch gemm's own follows them. */
+enum { QUERIES = 64, KEYS = 256, TILE = QUERIES * KEYS, FEW = 4 };
+static_assert(2 * TILE * sizeof(float) + KERNEL_GEMM_SCRATCH <= KERNEL_SCRATCH, "scratch of attention");
 
 /* Keys [*from, *to) of those [k0, k1) that query i sees. */
 static void seen(const struct kernel_attend *a, int64_t i, int64_t k0, int64_t k1, int64_t *from, int64_t *to)
@@ -127,7 +129,7 @@ static void forward_tile(const struct kernels *k, const struct kernel_attend *a,
     struct kernel_mat q = row_of(a->q, i0), key = row_of(a->k, k0), v = row_of(a->v, k0), o = row_of(a->o, i0);
 
     if (nq >= FEW) {
-        k->gemm(false, true, nq, nk, a->d, a->scale, q.p, q.ld, key.p, key.ld, 0, s, KEYS);
+        k->gemm(false, true, nq, nk, a->d, a->scale, q.p, q.ld, key.p, key.ld, 0, s, KEYS, s + 2 * TILE);
     } else {
         for (int64_t i = 0; i < nq; i++) {
             k->gemv(nk, a->d, key.p, key.ld, q.p + i * q.ld, NULL, s + i * KEYS);
@@ -137,7 +139,7 @@ static void forward_tile(const struct kernels *k, const struct kernel_attend *a,
     for (int64_t i = 0; i < nq; i++)
         online_row(a, st, i, i0 + i, k0, k0 + nk, s + i * KEYS);
     if (nq >= FEW)
-        k->gemm(false, false, nq, a->d, nk, 1, s, KEYS, v.p, v.ld, 1, o.p, o.ld);
+        k->gemm(false, false, nq, a->d, nk, 1, s, KEYS, v.p, v.ld, 1, o.p, o.ld, s + 2 * TILE);
     else
         for (int64_t i = 0; i < nq; i++)
             weigh(nk, a->d, s + i * KEYS, v, o.p + i * o.ld);
@@ -190,15 +192,15 @@ static void grad_tile(const struct kernels *k, const struct kernel_attend *a, co
 {
     struct kernel_mat q = row_of(a->q, i0), key = row_of(a->k, k0), v = row_of(a->v, k0);
     struct kernel_mat d_o = row_of(g->d_o, i0), dq = row_of(g->dq, i0), dk = row_of(g->dk, k0), dv = row_of(g->dv, k0);
-    float *ds = s + QUERIES * KEYS;
+    float *ds = s + TILE;
 
-    k->gemm(false, true, nq, nk, a->d, a->scale, q.p, q.ld, key.p, key.ld, 0, s, KEYS);
-    k->gemm(false, true, nq, nk, a->d, 1, d_o.p, d_o.ld, v.p, v.ld, 0, ds, KEYS);
+    k->gemm(false, true, nq, nk, a->d, a->scale, q.p, q.ld, key.p, key.ld, 0, s, KEYS, s + 2 * TILE);
+    k->gemm(false, true, nq, nk, a->d, 1, d_o.p, d_o.ld, v.p, v.ld, 0, ds, KEYS, s + 2 * TILE);
     for (int64_t i = 0; i < nq; i++)
         grad_row(a, i0 + i, inner[i], k0, k0 + nk, s + i * KEYS, ds + i * KEYS);
-    k->gemm(false, false, nq, a->d, nk, 1, ds, KEYS, key.p, key.ld, 1, dq.p, dq.ld);
-    k->gemm(true, false, nk, a->d, nq, 1, ds, KEYS, q.p, q.ld, 1, dk.p, dk.ld);
-    k->gemm(true, false, nk, a->d, nq, 1, s, KEYS, d_o.p, d_o.ld, 1, dv.p, dv.ld);
+    k->gemm(false, false, nq, a->d, nk, 1, ds, KEYS, key.p, key.ld, 1, dq.p, dq.ld, s + 2 * TILE);
+    k->gemm(true, false, nk, a->d, nq, 1, ds, KEYS, q.p, q.ld, 1, dk.p, dk.ld, s + 2 * TILE);
+    k->gemm(true, false, nk, a->d, nq, 1, s, KEYS, d_o.p, d_o.ld, 1, dv.p, dv.ld, s + 2 * TILE);
 }
 
 void VEC_NAME(attend_grad)(const struct kernels *k, const struct kernel_attend *a, const struct kernel_attend_grad *g,

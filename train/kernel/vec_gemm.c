@@ -1,6 +1,8 @@
 /* vec_gemm.c - C = alpha op(A) op(B) + beta C in the order of Goto & van de Geijn (2008): a block of B is
  * packed for the last level of cache, one of A for L2, both in strips as wide as a tile of C; a tile of
  * ROWS x COLS is summed in registers along the whole depth of the blocks. */
+#include <assert.h>
+
 #include "train/kernel/vec.h"
 
 #if VEC_BYTES == 64
@@ -8,7 +10,8 @@ enum { ROWS = 12 }; /* x 2 vectors: 24 of 32 registers */
 #else
 enum { ROWS = 6 }; /* 12 of 16 */
 #endif
-enum { COLS = 2 * VEC_LEN, DEPTH = 512, ROOM_A = 96 * DEPTH, ROOM_B = 768 * DEPTH };
+enum { COLS = 2 * VEC_LEN, LINE = 16, DEPTH = 512, ROOM_A = 144 * DEPTH, ROOM_B = 1536 * DEPTH };
+static_assert((ROOM_A + ROOM_B) * sizeof(float) <= KERNEL_GEMM_SCRATCH, "scratch of gemm");
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -43,7 +46,7 @@ static inline void transpose4(const float *x, int64_t line, float *out, int widt
  * Where `along`, elements of a line lie side by side, lines ld apart; else the other way round. */
 static inline void pack(int64_t n, int64_t k, int width, const float *x, int64_t ld, bool along, float *out)
 {
-    enum { BAND = 8, LINE = 16 }; /* as many rows as L1 has ways: they may lie a multiple of 4096 bytes apart */
+    enum { BAND = 8 }; /* as many rows as L1 has ways: they may lie a multiple of 4096 bytes apart */
     int64_t whole = n / width * width, line = along ? ld : 1, step = along ? 1 : ld;
 
     for (int64_t p0 = 0; p0 < k && !along; p0 += BAND) /* all strips of some rows, while these are in L1 */
@@ -74,23 +77,37 @@ static inline void pack(int64_t n, int64_t k, int width, const float *x, int64_t
             out[whole * k + p * width + i] = whole + i < n ? x[(whole + i) * line + p * step] : 0;
 }
 
-/* Sums of a tile from packed strips. */
-static inline void tile_sums(int64_t k, const float *a, const float *b, vf sum[ROWS][2])
+/* One step down the strips: a column of A by a row of B. */
+static inline void outer_product(const float *a, const float *b, vf sum[ROWS][2])
 {
-    for (int i = 0; i < ROWS; i++)
-        sum[i][0] = sum[i][1] = (vf){ 0 };
-#pragma GCC unroll 2
-    for (int64_t p = 0; p < k; p++, a += ROWS, b += COLS) {
-        vf b0 = *(const vf_any *)b, b1 = *(const vf_any *)(b + VEC_LEN);
+    vf b0 = *(const vf_any *)b, b1 = *(const vf_any *)(b + VEC_LEN);
 
-        for (int i = 0; i < ROWS; i++) {
-            sum[i][0] += a[i] * b0;
-            sum[i][1] += a[i] * b1;
-        }
+    for (int i = 0; i < ROWS; i++) {
+        sum[i][0] += a[i] * b0;
+        sum[i][1] += a[i] * b1;
     }
 }
 
-static inline void whole_tile(int64_t k, const float *a, const float *b, float alpha, float beta, float *c, int64_t ldc)
+/* Sums of a tile from packed strips.  Meanwhile k elements from `ahead` on, which later tiles will read, are
+ * fetched nearer, a cache line of 16 at a time. */
+static inline void tile_sums(int64_t k, const float *a, const float *b, const float *ahead, vf sum[ROWS][2])
+{
+    int64_t p = 0;
+
+    for (int i = 0; i < ROWS; i++)
+        sum[i][0] = sum[i][1] = (vf){ 0 };
+    for (; p + LINE <= k; p += LINE) {
+        __builtin_prefetch(ahead + p, 0, 2);
+#pragma GCC unroll 4
+        for (int q = 0; q < LINE; q++, a += ROWS, b += COLS)
+            outer_product(a, b, sum);
+    }
+    for (; p < k; p++, a += ROWS, b += COLS)
+        outer_product(a, b, sum);
+}
+
+static inline void whole_tile(int64_t k, const float *a, const float *b, const float *ahead, float alpha, float beta,
+                              float *c, int64_t ldc)
 {
     vf sum[ROWS][2];
 
@@ -98,7 +115,7 @@ static inline void whole_tile(int64_t k, const float *a, const float *b, float a
         __builtin_prefetch(c + i * ldc, 1);
         __builtin_prefetch(c + i * ldc + COLS - 1, 1);
     }
-    tile_sums(k, a, b, sum);
+    tile_sums(k, a, b, ahead, sum);
     for (int i = 0; i < ROWS; i++, c += ldc) {
         vf_any *out = (vf_any *)c;
 
@@ -117,7 +134,7 @@ static __attribute__((noinline)) void edge_tile(int64_t k, const float *a, const
 {
     vf sum[ROWS][2];
 
-    tile_sums(k, a, b, sum);
+    tile_sums(k, a, b, b, sum);
     for (int64_t i = 0; i < rows; i++, c += ldc)
         for (int64_t j = 0; j < cols; j++) {
             float y = alpha * sum[i][j / VEC_LEN][j % VEC_LEN];
@@ -159,12 +176,12 @@ static void few_rows(int64_t m, int64_t n, int64_t k, float alpha, const float *
 }
 
 void VEC_NAME(gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+                    const float *b, int64_t ldb, float beta, float *c, int64_t ldc, void *scratch)
 {
-    float pa[ROOM_A] __attribute__((aligned(64))), pb[ROOM_B] __attribute__((aligned(64)));
+    float *pa = scratch, *pb = pa + ROOM_A;
     int64_t deep = part(k, DEPTH, 4), wide = part(n, ROOM_B / deep, COLS), high = part(m, ROOM_A / deep, ROWS);
 
-    if (!ta && tb && m <= 2 * FEW) {
+    if (!ta && tb && m <= KERNEL_FEW_ROWS) {
         for (int64_t i = 0; i < m; i += FEW)
             few_rows(least(FEW, m - i), n, k, alpha, a + i * lda, lda, b, ldb, beta, c + i * ldc, ldc);
         return;
@@ -184,7 +201,7 @@ void VEC_NAME(gemm)(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alp
                         float *out = c + (i0 + i) * ldc + j0 + j;
 
                         if (mc - i >= ROWS && nc - j >= COLS)
-                            whole_tile(kc, pa + i * kc, pb + j * kc, alpha, keep, out, ldc);
+                            whole_tile(kc, pa + i * kc, pb + j * kc, pb + (j + COLS + i / ROWS) * kc, alpha, keep, out, ldc);
                         else
                             edge_tile(kc, pa + i * kc, pb + j * kc, alpha, keep, out, ldc, least(ROWS, mc - i),
                                       least(COLS, nc - j));
