@@ -1,5 +1,6 @@
 #include "train/exec.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "train/rope.h"
@@ -10,11 +11,10 @@ void exec_init(struct exec *e, struct model *m, struct par *par, int64_t rows, i
     const struct config *c = &m->config;
     struct plan *p = &e->plan;
     int threads = par_threads(par);
-    size_t rope = c->rope.type == ROPE_NONE ? 0 : (size_t)(positions * c->head_dim) * sizeof(float);
 
     memset(e, 0, sizeof *e);
-    plan_make(p, c, rows, max_docs, threads, train);
-    arena_reserve(&e->arena, p->total + rope + ARENA_ALIGN);
+    plan_make(p, c, rows, max_docs, positions, threads, train);
+    arena_reserve(&e->arena, p->total);
     e->stream = arena_alloc(&e->arena, (size_t)(train ? c->layers + 3 : 2) * p->stream);
     e->saved = arena_alloc(&e->arena, (size_t)c->layers * p->layer.saved);
     e->head_saved = arena_alloc(&e->arena, p->head.saved);
@@ -25,13 +25,14 @@ void exec_init(struct exec *e, struct model *m, struct par *par, int64_t rows, i
     e->run.tile = arena_alloc(&e->arena, (size_t)(p->tile_rows * (c->vocab + c->hidden)) * sizeof(float));
     e->run.partial = arena_alloc(&e->arena, (size_t)((rows / OP_NORM_ROWS + 1) * 2 * c->hidden) * sizeof(float));
     e->run.blocks = arena_alloc(&e->arena, (size_t)(2 * (rows / OP_QUERIES + max_docs + 1)) * sizeof(int64_t));
-    if (rope) {
-        e->rope = arena_alloc(&e->arena, rope);
+    if (p->rope) {
+        e->rope = arena_alloc(&e->arena, p->rope);
         e->rope_positions = positions;
         e->rope_length = c->max_pos;
         rope_fill(c, e->rope_length, positions, e->rope);
         e->run.rope = e->rope;
     }
+    assert(e->arena.total == p->total);
 }
 
 void exec_release(struct exec *e)

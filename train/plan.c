@@ -330,7 +330,8 @@ static void plan_program(struct plan_program *p, const struct arch_program *g, c
         place_grads(p, rows);
 }
 
-void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int threads, bool train)
+void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int64_t positions, int threads,
+               bool train)
 {
     const struct arch *a = c->arch;
     int64_t streams, tile = ((int64_t)32 << 20) / c->vocab; /* 128 MiB of logits */
@@ -350,10 +351,11 @@ void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max
     scratch = p->embed.scratch > p->layer.scratch ? p->embed.scratch : p->layer.scratch;
     scratch = p->head.scratch > scratch ? p->head.scratch : scratch;
     p->layer.scratch = scratch;
+    p->rope = c->rope.type == ROPE_NONE ? 0 : bytes(positions, c->head_dim);
     p->total = (size_t)streams * p->stream + scratch + (size_t)c->layers * p->layer.saved + p->head.saved +
-               p->embed.saved + bytes(p->tile_rows, c->vocab) + bytes(p->tile_rows, 2 * c->hidden) +
+               p->embed.saved + bytes(p->tile_rows, c->vocab + c->hidden) + p->rope +
                (size_t)threads * KERNEL_SCRATCH + bytes(rows / OP_NORM_ROWS + 1, 2 * c->hidden) +
-               bytes(2 * (rows / OP_QUERIES + max_docs + 1), 2) + 16 * ALIGN;
+               bytes(2 * (rows / OP_QUERIES + max_docs + 1), 2);
 }
 
 static double program_flops(const struct arch_program *g, const struct config *c, double context)

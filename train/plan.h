@@ -42,11 +42,13 @@ struct plan {
     struct plan_program embed, layer, head;
     int64_t tile_rows;     /* of the head's logits */
     size_t stream;         /* bytes of one residual stream [rows, hidden] */
+    size_t rope;           /* bytes of its table */
     size_t total;          /* bytes of the whole step arena */
 };
 
-/* Plan micro-batches of up to `rows` tokens in up to max_docs documents. */
-void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int threads, bool train);
+/* Plan micro-batches of up to `rows` tokens in up to max_docs documents, positions below `positions`. */
+void plan_make(struct plan *p, const struct config *c, int64_t rows, int64_t max_docs, int64_t positions, int threads,
+               bool train);
 
 /* Floating-point operations of a token's forward pass with `context` keys visible to it (the convention of
  * published figures: the whole row, as if nothing were masked; windows count): two a weight of every

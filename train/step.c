@@ -16,7 +16,7 @@ double step_memory(const struct model *m, const struct step_options *opt, int th
 
     if (micro > INT32_MAX)
         return HUGE_VAL; /* rows are counted in 32 bits */
-    plan_make(&p, &m->config, opt->micro_batch * opt->length, opt->micro_batch * opt->length, threads, true);
+    plan_make(&p, &m->config, opt->micro_batch * opt->length, opt->micro_batch * opt->length, opt->length, threads, true);
     own += (double)p.total + TOKEN_BYTES * all + MICRO_BYTES * micro;
     return local * own + local / opt->comm->parts * common;
 }

@@ -272,12 +272,47 @@ static void print_profile(const char *name, double seconds, int threads)
     printf("profile\t%s\trest\t%.4f s\t%.2f %%\n", name, rest, 100 * rest / (seconds * threads));
 }
 
+/* Resident memory at most, bytes, since forget_peak(). */
+static double peak_memory(void)
+{
+    char line[128];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtod(line + 6, NULL);
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+static void forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+
+    if (f) {
+        fputs("5", f);
+        fclose(f);
+    }
+}
+
+/* What is there against what the plan says. */
+static void print_memory(const char *name, const struct bench *b)
+{
+    double have = peak_memory(), state = 16 * (double)b->m.count, plan = (double)b->e.plan.total;
+
+    printf("memory\t%s\t%.1f MB at most\t%.1f MB parameters x 16\t%.1f MB planned for the step\t%.1f MB more\n", name,
+           have * 1e-6, state * 1e-6, plan * 1e-6, (have - state - plan) * 1e-6);
+}
+
 static void bench_train(int which, int threads, int rounds)
 {
     struct bench b;
     double seconds[MOST_ROUNDS], peaks[MOST_ROUNDS], gemms[MOST_ROUNDS], phase[4], parts[4][MOST_ROUNDS], s, rate, flops;
     int64_t rows = cases[which].docs * cases[which].length;
 
+    forget_peak();
     open_bench(&b, which, threads);
     exec_init(&b.e, &b.m, b.par, rows, cases[which].docs, cases[which].length, true);
     b.e.run.rows = rows;
@@ -306,6 +341,7 @@ static void bench_train(int which, int threads, int rounds)
            median(gemms, rounds) * 1e-9, 100 * flops / s / rate,
            100 * flops / (median(parts[3], rounds) / threads) / rate, median(parts[0], rounds), median(parts[1], rounds),
            median(parts[2], rounds), (double)b.e.plan.total * 1e-6);
+    print_memory(cases[which].name, &b);
     memset(spent_of, 0, sizeof spent_of);
     b.e.run.k = &timed;
     step(&b, phase);

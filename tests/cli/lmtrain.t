@@ -29,6 +29,18 @@ ok 'its checkpoint' test -s a/step_6/model.safetensors -a -s a/step_6/config.jso
 is 'the header of metrics.tsv' 0 'step\ttokens\tloss\tlr\tgrad_norm\ttokens_per_s\tmfu\trss_mb\tvalid_loss\tsamples\n' '' head -n 1 a/metrics.tsv
 is 'the rate of each step' 0 '0\n0.005\n0.01\n0.0075\n0.005\n0.0025\n' '' col lr a/metrics.tsv
 is '60 tokens a step count, the last of a row does not' 0 '60\n120\n180\n240\n300\n360\n' '' col tokens a/metrics.tsv
+# a model large enough to be seen beside 64 MB: parameters x 16 bytes and what the plan says, no more
+cat >wide.json <<'EOF'
+{"model_type": "llama", "vocab_size": 32, "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4,
+ "num_attention_heads": 8, "num_key_value_heads": 8, "max_position_embeddings": 16}
+EOF
+lmtrain run.conf model=wide.json data=rows.tks out=wide train_iters=3 threads=2 2>wide.log
+holds() {
+    awk -v rss="$(col rss_mb wide/metrics.tsv | tail -n 1)" '/parameters; MB:/ {
+        plan = 16e-6 * $1; step = $NF; seen = 1; rss *= 1.048576 }
+        END { if (seen && rss > plan && rss <= plan + step + 64) exit 0; print plan, step, rss; exit 1 }' wide.log
+}
+is 'the peak of memory is what the start line says, and 64 MB' 0 '' '' holds
 is '-q: no line a step' 0 '' '' lmtrain -q run.conf data=rows.tks out=quiet
 same() {
     ok "$1" sh -c "for f in model optimizer/exp_avg optimizer/exp_avg_sq; do
