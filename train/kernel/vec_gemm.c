@@ -51,12 +51,14 @@ static inline void pack(int64_t n, int64_t k, int width, const float *x, int64_t
 
     for (int64_t p0 = 0; p0 < k && !along; p0 += BAND) /* all strips of some rows, while these are in L1 */
         for (int64_t at = 0; at < whole; at += width)
-            for (int64_t p = p0; p < least(p0 + BAND, k); p++)
+            for (int64_t p = p0; p < least(p0 + BAND, k); p++) {
+                __builtin_prefetch(x + at + (p + BAND) * ld);
                 for (int i = 0; i < width; i += 4) {
                     int from = i + 4 <= width ? i : width - 4;
 
                     *(v4_any *)(out + at * k + p * width + from) = *(const v4_any *)(x + at + from + p * ld);
                 }
+            }
     for (int64_t at = 0; at < whole && along; at += width) {
         float *to = out + at * k;
         int64_t even = k / 4 * 4;
