@@ -11,19 +11,26 @@
 #include "libcommon/base/io.h"
 #include "libcommon/base/rng.h"
 #include "libcommon/data/stream.h"
+#include "libcommon/weights/safetensors.h"
 
 enum { ROUNDS = 5 };
+
+static double file_mb, model_mb; /* what a command moves */
 
 static const struct {
     const char *name, *command;
     int peer; /* the row it is held against; its own: a ceiling */
+    const double *mb;
 } rows[] = {
-    { "cp && sync", "cp s.tks copy && sync copy", 0 },
-    { "lmshard -o", "\"$B/bin/lmshard\" -q -o q s.tks", 0 },
-    { "lmshard -x", "\"$B/bin/lmshard\" -q -x p -o q.tks", 0 },
-    { "cat | cat", "cat s.jsonl | cat >/dev/null", 3 },
-    { "lmcat | cat", "\"$B/bin/lmcat\" -q s.jsonl | cat >/dev/null", 3 },
-    { "lmcat -j1 | cat", "\"$B/bin/lmcat\" -q -j1 s.jsonl | cat >/dev/null", 3 },
+    { "cp && sync", "cp s.tks copy && sync copy", 0, &file_mb },
+    { "lmshard -o", "\"$B/bin/lmshard\" -q -o q s.tks", 0, &file_mb },
+    { "lmshard -x", "\"$B/bin/lmshard\" -q -x p -o q.tks", 0, &file_mb },
+    { "cat | cat", "cat s.jsonl | cat >/dev/null", 3, &file_mb },
+    { "lmcat | cat", "\"$B/bin/lmcat\" -q s.jsonl | cat >/dev/null", 3, &file_mb },
+    { "lmcat -j1 | cat", "\"$B/bin/lmcat\" -q -j1 s.jsonl | cat >/dev/null", 3, &file_mb },
+    { "cp -r && sync", "cp -r hf copy && sync", 6, &model_mb },
+    { "lmconvert --to megatron", "\"$B/bin/lmconvert\" -q hf q --to megatron --tp 2 --pp 2", 6, &model_mb },
+    { "lmconvert --to hf", "\"$B/bin/lmconvert\" -q mg q --to hf", 6, &model_mb },
 };
 enum { N = sizeof rows / sizeof *rows };
 
@@ -90,6 +97,71 @@ static double run(const char *command)
     return io_now() - start;
 }
 
+static int put_noise(void *ctx, struct safetensors_writer *w, const struct tensor *t, struct err *err)
+{
+    enum { MOST = 1 << 17 };
+    static uint64_t noise[MOST];
+    int *calls = ctx;
+
+    for (uint64_t i = 0; !*calls && i < MOST; i++)
+        noise[i] = rng_u64(5, 5, i);
+    noise[++*calls]++;
+    for (size_t left = t->size, n; left; left -= n) {
+        n = left < sizeof noise ? left : sizeof noise;
+        if (safetensors_put(w, noise, n, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void add_tensor(struct tensor *t, const char *name, int64_t n, int64_t cols)
+{
+    *t = (struct tensor){ .name = name, .dtype = DTYPE_BF16, .rank = cols ? 2 : 1, .shape = { n, cols } };
+    t->count = n * (cols ? cols : 1);
+    t->size = (size_t)t->count * 2;
+    model_mb += (double)t->size / 1e6;
+}
+
+/* A Llama of about as many bytes, in bf16: 2048 wide, 32/4 heads, MLP 5632; an even number of layers. */
+static void make_model(uint64_t mb)
+{
+    enum { WIDE = 2048, KV = 256, MLP = 5632, WORDS = 4096, LAYER = 9 };
+    static const struct {
+        const char *name;
+        int64_t rows, cols;
+    } layer[LAYER] = {
+        { "self_attn.q_proj", WIDE, WIDE }, { "self_attn.k_proj", KV, WIDE }, { "self_attn.v_proj", KV, WIDE },
+        { "self_attn.o_proj", WIDE, WIDE }, { "mlp.gate_proj", MLP, WIDE },   { "mlp.up_proj", MLP, WIDE },
+        { "mlp.down_proj", WIDE, MLP },     { "input_layernorm", WIDE, 0 },   { "post_attention_layernorm", WIDE, 0 },
+    };
+    static const struct safetensors_meta meta = { "format", "pt" };
+    int layers = (int)(mb / 180 + 1) * 2, n = 0, calls = 0;
+    struct tensor *t = calloc((size_t)layers * LAYER + 3, sizeof *t);
+    struct io_out out;
+    struct err err;
+
+    run("mkdir hf");
+    add_tensor(&t[n++], "model.embed_tokens.weight", WORDS, WIDE);
+    add_tensor(&t[n++], "lm_head.weight", WORDS, WIDE);
+    add_tensor(&t[n++], "model.norm.weight", WIDE, 0);
+    for (int l = 0; l < layers; l++)
+        for (int i = 0; i < LAYER; i++) {
+            char *name = malloc(64);
+
+            snprintf(name, 64, "model.layers.%d.%s.weight", l, layer[i].name);
+            add_tensor(&t[n++], name, layer[i].rows, layer[i].cols);
+        }
+    if (safetensors_save("hf/model.safetensors", t, n, &meta, 1, put_noise, &calls, &err) < 0 ||
+        io_create(&out, "hf/config.json", false, &err) < 0 ||
+        io_printf(&out, &err,
+                  "{\"model_type\":\"llama\",\"vocab_size\":%d,\"hidden_size\":%d,\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
+                  "\"num_attention_heads\":32,\"num_key_value_heads\":4,\"torch_dtype\":\"bfloat16\"}\n",
+                  WORDS, WIDE, MLP, layers) < 0 ||
+        io_commit(&out, &err) < 0)
+        die("%s", err.msg);
+    run("\"$B/bin/lmconvert\" -q hf mg --to megatron --tp 2 --pp 2");
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -109,15 +181,17 @@ int main(void)
         die("%s:", dir);
     make_stream(mb);
     make_jsonl(mb);
+    make_model(mb);
+    file_mb = (double)mb;
     run(rows[1].command);
     run("mv q.bin p.bin && mv q.idx p.idx");
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < N; i++) {
-            run("rm -f copy q.bin q.idx q.tks");
+            run("rm -rf copy q q.bin q.idx q.tks");
             sync();
             t[i][round] = run(rows[i].command);
         }
-    run("rm -f copy q.bin q.idx q.tks p.bin p.idx s.tks s.jsonl");
+    run("rm -rf copy q q.bin q.idx q.tks p.bin p.idx s.tks s.jsonl hf mg");
     if (chdir("/") < 0 || rmdir(dir) < 0)
         err_warn("%s:", dir);
     for (int i = 0; i < N; i++)
@@ -126,8 +200,8 @@ int main(void)
         double peer = t[rows[i].peer][ROUNDS / 2], own = t[i][ROUNDS / 2];
 
         if (rows[i].peer != i)
-            printf("%s\t%.0f MB/s\t%s %.0f MB/s\tratio %.2f\n", rows[i].name, (double)mb / own, rows[rows[i].peer].name,
-                   (double)mb / peer, peer / own);
+            printf("%s\t%.0f MB/s\t%s %.0f MB/s\tratio %.2f\n", rows[i].name, *rows[i].mb / own, rows[rows[i].peer].name,
+                   *rows[i].mb / peer, peer / own);
     }
     return 0;
 }
