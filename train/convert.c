@@ -206,14 +206,14 @@ static int check_copy(struct convert *c, const struct convert_tensor *b, struct 
             n = run.rows - r < most ? run.rows - r : most;
             size = (size_t)(n * run.cols * width);
             for (int k = 0; k < 2; k++)
-                mem_grow(&c->buf[k], &c->buf_cap[k], size, 1);
+                mem_grow(&c->s.buf[k], &c->s.buf_cap[k], size, 1);
             scheme_find(b->t, run.param, run.row + r, run.col, &mine);
             n = mine.rows < n ? mine.rows : n;
-            if (check_sum(c, b, err) < 0 || (other->dtype == b->dtype && gather(c, &run, run.row + r, n, c->buf[1], err) < 0))
+            if (check_sum(c, b, err) < 0 || (other->dtype == b->dtype && gather(c, &run, run.row + r, n, c->s.buf[1], err) < 0))
                 return -1;
             if (other->dtype == b->dtype)
-                take(b, &mine, n, run.cols, c->buf[0], run.cols);
-            if (other->dtype != b->dtype || memcmp(c->buf[0], c->buf[1], (size_t)(n * run.cols * width)) != 0)
+                take(b, &mine, n, run.cols, c->s.buf[0], run.cols);
+            if (other->dtype != b->dtype || memcmp(c->s.buf[0], c->s.buf[1], (size_t)(n * run.cols * width)) != 0)
                 return err_set(err, "%s: tensor %.200s is a copy of %s: tensor %.200s, and differs from row %" PRId64 " on", b->file, b->name,
                                other->file, other->name, run.row + r);
         }
@@ -269,6 +269,26 @@ int convert_dtype(const struct convert *c, const struct scheme_tensor *t, enum d
     return 0;
 }
 
+int convert_describe(const struct convert *c, const struct scheme_list *l, struct tensor *t, const struct scheme_tensor **d,
+                     struct err *err)
+{
+    int n = 0;
+
+    for (int i = 0; i < l->n; i++) {
+        const struct scheme_tensor *x = &l->tensor[i];
+
+        if (x->absent)
+            continue;
+        t[n] = (struct tensor){ .name = x->name, .rank = x->rank, .shape = { x->shape[0], x->shape[1] } };
+        if (convert_dtype(c, x, &t[n].dtype, err) < 0)
+            return -1;
+        t[n].count = x->shape[0] * x->shape[1];
+        t[n].size = (size_t)t[n].count * (size_t)dtype_table[t[n].dtype].bits / 8;
+        d[n++] = x;
+    }
+    return n;
+}
+
 struct sink {
     int (*put)(void *w, const void *data, size_t n, struct err *err);
     void *w;
@@ -292,22 +312,22 @@ static int put(struct convert *c, const struct sink *k, const char *data, size_t
     return 0;
 }
 
-/* n elements of c->buf[0] as another type, to c->buf[1].  A value that was finite must stay so. */
+/* n elements of c->s.buf[0] as another type, to c->s.buf[1].  A value that was finite must stay so. */
 static int retype(struct convert *c, const struct convert_tensor *b, enum dtype to, size_t n, struct err *err)
 {
     const struct dtype_info *d = &dtype_table[to];
     float back[256];
 
-    mem_grow(&c->floats, &c->floats_cap, n, sizeof *c->floats);
-    mem_grow(&c->buf[1], &c->buf_cap[1], n * (size_t)d->bits / 8, 1);
-    dtype_table[b->dtype].to_f32(c->floats, c->buf[0], n);
-    d->from_f32(c->buf[1], c->floats, n);
+    mem_grow(&c->s.floats, &c->s.floats_cap, n, sizeof *c->s.floats);
+    mem_grow(&c->s.buf[1], &c->s.buf_cap[1], n * (size_t)d->bits / 8, 1);
+    dtype_table[b->dtype].to_f32(c->s.floats, c->s.buf[0], n);
+    d->from_f32(c->s.buf[1], c->s.floats, n);
     for (size_t at = 0, some; at < n; at += some) {
         some = n - at < sizeof back / sizeof *back ? n - at : sizeof back / sizeof *back;
-        d->to_f32(back, c->buf[1] + at * (size_t)d->bits / 8, some);
+        d->to_f32(back, c->s.buf[1] + at * (size_t)d->bits / 8, some);
         for (size_t i = 0; i < some; i++)
-            if (isinf(back[i]) && !isinf(c->floats[at + i]))
-                return err_set(err, "%s: tensor %.200s: %g is too large for %s", b->file, b->name, (double)c->floats[at + i], d->name);
+            if (isinf(back[i]) && !isinf(c->s.floats[at + i]))
+                return err_set(err, "%s: tensor %.200s: %g is too large for %s", b->file, b->name, (double)c->s.floats[at + i], d->name);
     }
     return 0;
 }
@@ -329,12 +349,12 @@ static int64_t put_rows(struct convert *c, const struct scheme_run *run, int64_t
         return put(c, k, element(b, &p), (size_t)(n * run->cols * width), err) < 0 ? -1 : n;
     }
     n = most < n ? most : n;
-    mem_grow(&c->buf[0], &c->buf_cap[0], (size_t)(n * run->cols * width), 1);
-    if (gather(c, run, row, n, c->buf[0], err) < 0)
+    mem_grow(&c->s.buf[0], &c->s.buf_cap[0], (size_t)(n * run->cols * width), 1);
+    if (gather(c, run, row, n, c->s.buf[0], err) < 0)
         return -1;
     if (b->dtype != dtype && retype(c, b, dtype, (size_t)(n * run->cols), err) < 0)
         return -1;
-    return put(c, k, c->buf[b->dtype != dtype], (size_t)(n * run->cols * out), err) < 0 ? -1 : n;
+    return put(c, k, c->s.buf[b->dtype != dtype], (size_t)(n * run->cols * out), err) < 0 ? -1 : n;
 }
 
 int convert_put(struct convert *c, const struct scheme_tensor *t, enum dtype dtype,

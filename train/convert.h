@@ -31,7 +31,7 @@ struct convert_options {
 
 struct convert;
 
-/* Open and check a source; o must outlive it.  NULL on error. */
+/* Open and check a source; src and o must outlive it.  NULL on error. */
 struct convert *convert_open(const char *src, const struct convert_options *o, struct err *err);
 /* Write the whole of it as directory dst, which appears at the end or not at all. */
 int convert_save(struct convert *c, const char *dst, struct err *err);

@@ -30,7 +30,8 @@ struct convert_file {
 struct convert {
     const struct convert_options *o;
     struct config config;
-    char *dir, *beside, *config_file; /* of the weights; of the tokenizer's files; config.json */
+    const char *src;
+    char *beside, *config_file; /* directory of the tokenizer's files; config.json */
     enum convert_form from;
     int tp, pp; /* of the source */
     bool no_prefix; /* its names have none */
@@ -50,12 +51,13 @@ struct convert {
     bool one_file;
     int64_t n_other; /* tensors of a Megatron checkpoint that are no weights */
     struct arena arena;
-    /* of the copying */
-    char *buf[2];
-    float *floats;
-    size_t buf_cap[2], floats_cap;
+    struct convert_scratch { /* of the copying */
+        char *buf[2];
+        float *floats;
+        size_t buf_cap[2], floats_cap;
+    } s;
     struct io_progress progress;
-    uint64_t tensors, bytes;
+    uint64_t tensors, bytes; /* done */
 };
 
 char *convert_printf(struct arena *a, const char *fmt, ...) ERR_PRINTF(2, 3);
@@ -69,7 +71,11 @@ int convert_index(struct convert *c, struct err *err);
 
 /* The element type that tensor t of the destination will have. */
 int convert_dtype(const struct convert *c, const struct scheme_tensor *t, enum dtype *dtype, struct err *err);
-/* All its elements, in its order, through put. */
+/* The tensors that a file of the destination is to have: t[i] and what is read for it, d[i], for l->n at most; how
+ * many, or -1. */
+int convert_describe(const struct convert *c, const struct scheme_list *l, struct tensor *t, const struct scheme_tensor **d,
+                     struct err *err);
+/* All elements of tensor t, in its order, through put. */
 int convert_put(struct convert *c, const struct scheme_tensor *t, enum dtype dtype,
                 int (*put)(void *w, const void *data, size_t n, struct err *err), void *w, struct err *err);
 

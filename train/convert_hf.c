@@ -79,25 +79,6 @@ static int put_tensor(void *ctx, struct safetensors_writer *w, const struct tens
     return convert_put(s->c, s->t[t - s->list], t->dtype, put, w, err);
 }
 
-static int describe(struct saving *s, const struct scheme_list *l, struct err *err)
-{
-    for (int i = 0; i < l->n; i++) {
-        const struct scheme_tensor *x = &l->tensor[i];
-        struct tensor *t = &s->list[s->n];
-
-        if (x->absent)
-            continue;
-        *t = (struct tensor){ .name = x->name, .rank = x->rank, .shape = { x->shape[0], x->shape[1] } };
-        if (convert_dtype(s->c, x, &t->dtype, err) < 0)
-            return -1;
-        t->count = x->shape[0] * x->shape[1];
-        t->size = (size_t)t->count * (size_t)dtype_table[t->dtype].bits / 8;
-        s->t[s->n++] = x;
-        s->total += t->size;
-    }
-    return 0;
-}
-
 static int save_file(struct saving *s, const char *dir, const char *name, int first, int end, struct err *err)
 {
     char *path = tree_join(dir, name);
@@ -179,8 +160,10 @@ int convert_save_hf(struct convert *c, const char *dir, struct err *err)
     walk(c, &l, c->no_prefix);
     s.t = arena_alloc(&c->arena, (size_t)l.n * sizeof *s.t);
     s.list = arena_alloc(&c->arena, (size_t)l.n * sizeof *s.list);
-    rc = describe(&s, &l, err);
-    if (rc == 0)
+    rc = s.n = convert_describe(c, &l, s.list, s.t, err);
+    for (int i = 0; i < s.n; i++)
+        s.total += s.list[i].size;
+    if (rc >= 0)
         rc = s.total <= most ? save_file(&s, dir, "model.safetensors", 0, s.n, err) : save_shards(&s, dir, most, err);
     scheme_free(&l);
     return rc;

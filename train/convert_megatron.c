@@ -385,30 +385,19 @@ static void add(struct arena *a, struct torchzip_value *dict, const char *key, c
 /* The tensors of a list as a dictionary. */
 static struct torchzip_value *describe(struct saving *s, const struct scheme_list *l, struct arena *a, struct err *err)
 {
-    struct torchzip_value *dict = arena_calloc(a, 1, sizeof *dict);
+    struct torchzip_value *dict = arena_calloc(a, 1, sizeof *dict), *v = arena_calloc(a, (size_t)l->n, sizeof *v);
+    struct tensor *t = arena_alloc(a, (size_t)l->n * sizeof *t);
 
-    s->t = arena_calloc(a, (size_t)l->n, sizeof *s->t);
+    s->t = arena_alloc(a, (size_t)l->n * sizeof *s->t);
     s->tensor = arena_calloc(a, (size_t)l->n, sizeof *s->tensor);
+    s->n = convert_describe(s->c, l, t, s->t, err);
     dict->type = TORCHZIP_DICT;
-    for (int i = 0; i < l->n; i++) {
-        const struct scheme_tensor *x = &l->tensor[i];
-        struct tensor *t = &s->tensor[s->n].t;
-        struct torchzip_value *v;
-
-        if (x->absent)
-            continue;
-        *t = (struct tensor){ .name = x->name, .rank = x->rank, .shape = { x->shape[0], x->shape[1] } };
-        if (convert_dtype(s->c, x, &t->dtype, err) < 0)
-            return NULL;
-        t->count = x->shape[0] * x->shape[1];
-        t->size = (size_t)t->count * (size_t)dtype_table[t->dtype].bits / 8;
-        s->t[s->n] = x;
-        v = arena_calloc(a, 1, sizeof *v);
-        v->type = TORCHZIP_TENSOR;
-        v->tensor = &s->tensor[s->n++];
-        add(a, dict, x->name, v);
+    for (int i = 0; i < s->n; i++) {
+        s->tensor[i].t = t[i];
+        v[i] = (struct torchzip_value){ .type = TORCHZIP_TENSOR, .tensor = &s->tensor[i] };
+        add(a, dict, t[i].name, &v[i]);
     }
-    return dict;
+    return s->n < 0 ? NULL : dict;
 }
 
 static int save_rank(struct convert *c, const char *dir, int tp, int pp, struct err *err)

@@ -68,7 +68,6 @@ static int open_config(struct convert *c, const char *dir, struct err *err)
 static int open_hf(struct convert *c, const char *path, const char *dir, struct err *err)
 {
     c->from = CONVERT_HF;
-    c->dir = xstrdup(dir);
     return open_config(c, dir, err) < 0 ? -1 : convert_open_hf(c, path, err);
 }
 
@@ -76,7 +75,6 @@ static int open_hf(struct convert *c, const char *path, const char *dir, struct 
 static int open_megatron(struct convert *c, const char *top, const char *iter, struct err *err)
 {
     c->from = CONVERT_MEGATRON;
-    c->dir = xstrdup(top);
     if (open_config(c, top, err) < 0)
         return -1;
     if (!c->config.arch->megatron)
@@ -165,6 +163,7 @@ struct convert *convert_open(const char *src, const struct convert_options *o, s
     struct convert *c = xcalloc(1, sizeof *c);
 
     c->o = o;
+    c->src = src;
     arena_init(&c->arena);
     if (open_source(c, src, err) < 0 || convert_index(c, err) < 0 ||
         (o->to == CONVERT_HF ? convert_check_hf : convert_check_megatron)(c, err) < 0) {
@@ -191,10 +190,9 @@ void convert_close(struct convert *c)
     free(c->tensor);
     free(c->first);
     free(c->next);
-    free(c->buf[0]);
-    free(c->buf[1]);
-    free(c->floats);
-    free(c->dir);
+    free(c->s.buf[0]);
+    free(c->s.buf[1]);
+    free(c->s.floats);
     free(c->beside);
     free(c->config_file);
     free(c);
@@ -217,16 +215,15 @@ static int check_place(const struct convert *c, const char *dst, struct err *err
     struct stat st;
     int rc = 0;
 
-    if (!realpath(c->dir, source))
-        rc = err_set(err, "%s:", c->dir);
+    if (!realpath(c->src, source))
+        rc = err_set(err, "%s:", c->src);
     else if (!realpath(up, place))
         rc = err_set(err, "%s:", up);
     free(up);
     if (rc < 0)
         return -1;
     if (stat(dst, &st) == 0) {
-        if (!realpath(dst, place))
-            return err_set(err, "%s:", dst);
+        snprintf(place, sizeof place, "%s", dst);
         if (overlap(source, place))
             return err_set(err, "%s: source and destination are one, or one is in the other", dst);
         if (!S_ISDIR(st.st_mode))
@@ -305,10 +302,13 @@ static int fill(struct convert *c, const char *tmp, struct err *err)
 
 int convert_save(struct convert *c, const char *dst, struct err *err)
 {
-    char *path = trimmed(dst), *up = parent(path), *name, *tmp, *old;
+    char *path = realpath(dst, NULL), *up, *name, *tmp, *old;
     struct err ignored; /* there is an error already */
     int fd = -1, rc;
 
+    if (!path)
+        path = trimmed(dst);
+    up = parent(path);
     name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     tmp = tree_join(up, convert_printf(&c->arena, ".%s.lmconvert.tmp", name));
     old = tree_join(up, convert_printf(&c->arena, ".%s.lmconvert.old", name));
@@ -317,10 +317,10 @@ int convert_save(struct convert *c, const char *dst, struct err *err)
         rc = tree_remove(old, err);
     if (rc == 0)
         rc = fill(c, tmp, err) < 0 ? -1 : convert_stopped(c, err);
-    if (rc < 0 && fd >= 0)
-        tree_remove(tmp, &ignored);
     if (rc == 0)
         rc = tree_publish(tmp, path, old, err);
+    if (rc < 0 && fd >= 0 && is_dir(tmp))
+        tree_remove(tmp, &ignored);
     if (rc == 0 && is_dir(old))
         rc = tree_remove(old, err);
     if (fd >= 0)

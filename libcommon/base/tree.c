@@ -87,7 +87,12 @@ int tree_publish(const char *tmp, const char *path, const char *old, struct err 
         return io_sync_dir(path, err) < 0 ? -1 : tree_remove(tmp, err);
     if (errno != EINVAL && errno != ENOSYS)
         return err_set(err, "%s: exchange:", path);
-    if (rename(path, old) < 0 || rename(tmp, path) < 0)
+    if (rename(path, old) < 0)
         return err_set(err, "%s: rename:", path);
+    if (rename(tmp, path) < 0) {
+        err_set(err, "%s: rename:", path);
+        rename(old, path);
+        return -1;
+    }
     return io_sync_dir(path, err) < 0 ? -1 : tree_remove(old, err);
 }
