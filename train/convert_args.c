@@ -204,12 +204,15 @@ int convert_check_args(const struct convert *c, const struct torchzip_value *arg
 
     for (int i = 0; i < ROWS; i++) {
         const struct torchzip_value *v = rows[i].compared ? torchzip_get(args, rows[i].name) : NULL;
-        struct torchzip_value own = value_of(&rows[i], &f);
+        int64_t own;
 
+        if (!v || v->type != TORCHZIP_INT)
+            continue;
         if (rows[i].fact == FACT(vocab) && padded && padded->type == TORCHZIP_INT)
             continue; /* then this is the tokenizer's, which may have fewer */
-        if (v && v->type == TORCHZIP_INT && v->i != own.i)
-            return err_set(err, "%s: args.%s is %" PRId64 ", %s and the files say %" PRId64, file, rows[i].name, v->i, c->config_file, own.i);
+        own = value_of(&rows[i], &f).i;
+        if (v->i != own)
+            return err_set(err, "%s: args.%s is %" PRId64 ", %s and the files say %" PRId64, file, rows[i].name, v->i, c->config_file, own);
     }
     return 0;
 }
