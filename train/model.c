@@ -8,6 +8,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/rng.h"
 #include "train/op.h"
+#include "train/scheme.h"
 
 #define ALIGN_FLOATS 16
 
@@ -57,48 +58,36 @@ static void add_program(struct model *m, const struct arch_program *g, int layer
             add_row(m, &g->row[i], layer, cap);
 }
 
-static const char *tensor_name(struct model *m, const char *pattern, int layer)
+/* What files hold: the naming scheme's list, its parts as parameters of this model. */
+static void add_tensors(struct model *m)
 {
-    const char *at = strstr(pattern, "{l}");
-    size_t size = strlen(pattern) + 24;
-    char *s = arena_alloc(&m->tables, size);
+    const struct config *c = &m->config;
+    struct scheme_stage all = { 0, c->layers, true, true };
+    struct scheme_grid g = { .tp = 1, .vocab = c->vocab };
+    struct scheme_list l;
 
-    if (at)
-        snprintf(s, size, "%.*s%d%s", (int)(at - pattern), pattern, layer, at + 3);
-    else
-        snprintf(s, size, "%s", pattern);
-    return s;
-}
+    scheme_walk(&l, c, c->arch->hf, &g, 0, &all);
+    m->tensor = xcalloc((size_t)l.n + 1, sizeof *m->tensor);
+    for (int i = 0; i < l.n; i++) {
+        const struct scheme_tensor *s = &l.tensor[i];
+        struct model_tensor *t = &m->tensor[m->n_tensors];
 
-static void add_tensors(struct model *m, int layer, size_t *cap)
-{
-    const struct arch *a = m->config.arch;
-
-    for (int i = 0; i < a->hf->n_names; i++) {
-        const struct arch_name *n = &a->hf->names[i];
-        struct model_tensor *t = m->n_tensors ? &m->tensor[m->n_tensors - 1] : NULL;
-        const struct model_param *p;
-
-        if (!arch_has(&m->config, n->param) || arch_param(a, n->param)->layer != (layer >= 0))
+        if (s->absent)
             continue;
-        p = &m->param[*slot(m, n->param, layer)];
-        if (i == 0 || !t || strcmp(a->hf->names[i - 1].name, n->name) != 0) {
-            mem_grow(&m->tensor, cap, (size_t)m->n_tensors + 1, sizeof *m->tensor);
-            t = &m->tensor[m->n_tensors++];
-            *t = (struct model_tensor){ .name = tensor_name(m, n->name, layer), .layout = n->layout };
-            t->rank = p->decay ? 2 : 1;
-            t->shape[1] = p->cols;
-        }
-        t->param[t->n++] = (int)(p - m->param);
-        t->shape[0] += p->rows;
-        t->count += p->count;
+        *t = (struct model_tensor){ .name = arena_strndup(&m->tables, s->name, strlen(s->name)), .n = s->n, .rank = s->rank,
+                                    .layout = s->transposed ? LAYOUT_TRANSPOSED : LAYOUT_PLAIN,
+                                    .shape = { s->shape[0], s->shape[1] }, .count = s->shape[0] * s->shape[1] };
+        for (int k = 0; k < s->n; k++)
+            t->param[k] = *slot(m, s->part[k].param, s->layer);
+        m->n_tensors++;
     }
+    scheme_free(&l);
 }
 
 int model_init(struct model *m, struct config *c, struct err *err)
 {
     const struct arch *a = c->arch;
-    size_t params = 0, tensors = 0, index;
+    size_t params = 0, index;
 
     (void)err;
     memset(m, 0, sizeof *m);
@@ -112,15 +101,7 @@ int model_init(struct model *m, struct config *c, struct err *err)
     for (int l = 0; l < m->config.layers; l++)
         add_program(m, &a->layer, l, &params);
     add_program(m, &a->head, -1, &params);
-    for (int l = -1; l < m->config.layers; l++)
-        add_tensors(m, l, &tensors);
-    for (int i = 0; i < m->n_tensors; i++)
-        if (m->tensor[i].layout == LAYOUT_TRANSPOSED) {
-            int64_t rows = m->tensor[i].shape[0];
-
-            m->tensor[i].shape[0] = m->tensor[i].shape[1];
-            m->tensor[i].shape[1] = rows;
-        }
+    add_tensors(m);
     arena_reserve(&m->arena, (size_t)m->size * sizeof(float) + ARENA_ALIGN);
     m->w = arena_alloc(&m->arena, (size_t)m->size * sizeof(float));
     return 0;
@@ -318,36 +299,19 @@ int model_save(const struct model *m, const float *base, const char *path, struc
     return rc;
 }
 
-/* Does a name of the file match a pattern with "{l}"? */
-static bool matches(const struct model *m, const char *pattern, const char *name)
-{
-    const char *p = published(m, pattern), *at = strstr(p, "{l}");
-    size_t head = at ? (size_t)(at - p) : strlen(p);
-
-    if (!at)
-        return strcmp(p, name) == 0;
-    if (strncmp(p, name, head) != 0)
-        return false;
-    name += head;
-    name += strspn(name, "0123456789");
-    return strcmp(name, at + 3) == 0;
-}
-
 static bool is_known(const struct model *m, const char *name)
 {
-    const char *const *ignored = m->config.arch->hf->ignored;
+    const struct arch_scheme *hf = m->config.arch->hf;
 
     for (int i = 0; i < m->n_tensors; i++)
         if (strcmp(model_name(m, &m->tensor[i]), name) == 0)
             return true;
-    for (; ignored && *ignored; ignored++)
-        if (matches(m, *ignored, name))
-            return true;
+    if (scheme_ignores(hf, name))
+        return true;
     /* a tied head may be published all the same; transformers, too, uses the embedding then */
-    for (int i = 0; i < m->config.arch->hf->n_names; i++)
-        if (!arch_has(&m->config, m->config.arch->hf->names[i].param) &&
-            arch_param(m->config.arch, m->config.arch->hf->names[i].param)->tied &&
-            matches(m, m->config.arch->hf->names[i].name, name))
+    for (int i = 0; i < hf->n_names; i++)
+        if (!arch_has(&m->config, hf->names[i].param) && arch_param(m->config.arch, hf->names[i].param)->tied &&
+            strcmp(published(m, hf->names[i].name), name) == 0)
             return true;
     return false;
 }

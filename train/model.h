@@ -39,7 +39,7 @@ struct model {
     struct model_param *param;
     int n_params;
     int32_t *index;       /* [layers + 1][P_COUNT]: param, or -1; the last row is outside the layers */
-    struct model_tensor *tensor; /* in order of the layers */
+    struct model_tensor *tensor; /* as scheme.h lists them */
     int n_tensors;
     int64_t size;         /* floats of the layout, padding included */
     int64_t count;        /* parameters */
