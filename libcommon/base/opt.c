@@ -189,6 +189,8 @@ int opt_read(const struct opt *opts, struct arena *keep, const char *text, size_
         if (!eq)
             return err_set(err, "%s:%d: not key = value: '%s'", name, line, key);
         value = trim(eq + 1, eq + 1 + strlen(eq + 1));
+        if (*value == '#')
+            *value = 0;
         key = trim(key, eq);
         if (opt_assign(opts, key, value, err) < 0)
             return err_prefix(err, "%s:%d", name, line);

@@ -14,7 +14,8 @@ for f in tests/fuzz/*.c; do
     # shellcheck disable=SC2046
     clang -std=c11 -D_GNU_SOURCE -DLMPIPE_VERSION='"fuzz"' -I. -O1 -g -fsanitize=fuzzer,$san \
         -fno-sanitize-recover=all -pthread -o "build/fuzz/$t" "$f" build/fuzz/libtrain.a build/fuzz/libcommon.a \
-        $(pkg-config --libs libarchive libzstd zlib liblzma) -lbz2 -lm || exit 1
+        $(pkg-config --libs libarchive libzstd zlib liblzma) -lbz2 -lm \
+        -Wl,--as-needed $(pkg-config --libs ompi-c 2>/dev/null || mpicc --showme:link) || exit 1
     mkdir -p "build/fuzz/new/$t"
     if "build/fuzz/$t" -max_total_time="$FUZZ_SECONDS" -timeout=20 -rss_limit_mb=1024 -max_len=65536 \
         -artifact_prefix="build/fuzz/$t." "build/fuzz/new/$t" "tests/fuzz/corpus/$t" >"build/fuzz/$t.log" 2>&1; then
