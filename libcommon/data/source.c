@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "libcommon/base/mem.h"
@@ -203,6 +204,32 @@ ERR_PRINTF(3, 4) static int refuse(const struct source *s, struct source_block *
     return 1;
 }
 
+static bool ends_with(const char *s, size_t n, const char *end)
+{
+    size_t len = strlen(end);
+
+    return n >= len && strncasecmp(s + n - len, end, len) == 0;
+}
+
+/* Records of a kind that is not read yet, which must not pass for one text; or NULL.  A table is not known but by
+ * its name. */
+static const char *unread(const char *name, const uint8_t *p, size_t n)
+{
+    static const char *const compressed[] = { ".gz", ".zst", ".xz", ".bz2" };
+    size_t len = strlen(name), i = 1;
+
+    if (n >= 5 && memcmp(p, "WARC/", 5) == 0)
+        return "a WARC";
+    while (i < n && strchr(" \t\r\n", p[i]) && p[i])
+        i++;
+    if (i < n && p[0] == '[' && p[i] == '{')
+        return "a JSON array of objects";
+    for (i = 0; i < sizeof compressed / sizeof *compressed; i++)
+        if (ends_with(name, len, compressed[i]))
+            len -= strlen(compressed[i]);
+    return ends_with(name, len, ".csv") || ends_with(name, len, ".tsv") ? "a table" : NULL;
+}
+
 /* Of what kind are the documents of s->in?  1: the block says why they are not read; 0: go on. */
 static int begin_input(struct source *s, struct source_block *b, const char *member, struct err *err)
 {
@@ -227,6 +254,11 @@ static int begin_input(struct source *s, struct source_block *b, const char *mem
         return refuse(s, b, "a %s archive within an archive: only one level is read", inner);
     }
     jsonl = s->o.from == SOURCE_JSONL || (s->o.from == SOURCE_AUTO && looks_jsonl(p, (size_t)n));
+    inner = jsonl || s->o.lines || s->o.from != SOURCE_AUTO ? NULL : unread(s->name, p, (size_t)n);
+    if (inner) {
+        end_input(s);
+        return refuse(s, b, "%s, which is not read yet: --from txt takes it as one text", inner);
+    }
     s->kind = jsonl ? SOURCE_BLOCK_JSONL : s->o.lines ? SOURCE_BLOCK_LINES : SOURCE_BLOCK_WHOLE;
     s->line = 1;
     if (jsonl && has_mark(p, (size_t)n) && source_in_read(s->in, mark, sizeof mark, err) < 0)

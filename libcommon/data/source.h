@@ -1,10 +1,12 @@
 /* source.h - documents out of files: JSONL or text, plain or compressed (gzip, zstd, xz, bzip2), alone or
- * as members of a tar or zip archive, whose members may be compressed too.  Names decide nothing; the
- * first bytes do:
+ * as members of a tar or zip archive, whose members may be compressed too.  Names decide nothing but
+ * what is refused; the first bytes do:
  *
  *   compressed, archive   by magic number (tar: a header whose checksum holds); one level of each
  *   JSONL                 the first thing in it is '{' and the next is '"' or '}'; a byte order mark
  *                         before it is dropped, blank lines are skipped
+ *   bad documents         a WARC, a JSON array of objects, what is called .csv or .tsv: not read yet, and not to
+ *                         pass for one text; .lines and SOURCE_TXT take them all the same
  *   text                  all else: one document a file or member, byte for byte, or with .lines one a
  *                         line without its newline (LF or CR LF); nothing in it: no document
  *
