@@ -13,13 +13,17 @@ static const struct row *in_table(const struct row *table, const char *name, siz
 
 const struct row *template_row(enum template_table table, const char *name, size_t n, uint32_t kind)
 {
-    static const struct row *const tables[] = {
-        [TEMPLATE_FILTERS] = template_filters_table, [TEMPLATE_TESTS] = template_tests_table,
-        [TEMPLATE_METHODS] = template_methods_table, [TEMPLATE_GLOBALS] = template_globals_table,
+    static const struct row *const tables[][4] = {
+        [TEMPLATE_FILTERS] = { template_filters, template_seq_filters },
+        [TEMPLATE_TESTS] = { template_tests },
+        [TEMPLATE_METHODS] = { template_methods, template_split_methods, template_container_methods },
+        [TEMPLATE_GLOBALS] = { template_globals },
     };
-    const struct row *row = in_table(tables[table], name, n, kind);
+    const struct row *row = NULL;
 
-    return row || table != TEMPLATE_FILTERS ? row : in_table(template_seq_table, name, n, kind);
+    for (int i = 0; !row && tables[table][i]; i++)
+        row = in_table(tables[table][i], name, n, kind);
+    return row;
 }
 
 /* The place of a parameter in "a,b=,c=", or -1; n_params: how many there are. */

@@ -364,7 +364,7 @@ static struct node *filter_name(struct parser *p, enum node_type type)
     return n;
 }
 
-struct node *template_filters(struct parser *p, struct node *node, bool inline_first)
+struct node *template_filtered(struct parser *p, struct node *node, bool inline_first)
 {
     while (template_is(p, "|") || inline_first) {
         struct node *n;
@@ -421,7 +421,7 @@ static struct node *filters_and_tests(struct parser *p, struct node *n)
 {
     while (n) {
         if (template_is(p, "|"))
-            n = template_filters(p, n, false);
+            n = template_filtered(p, n, false);
         else if (template_skip(p, "is"))
             n = test(p, n);
         else if (template_is(p, "("))

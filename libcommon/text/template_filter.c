@@ -366,7 +366,7 @@ static int do_wordcount(struct template_run *r, const struct call *c, struct val
     return 0;
 }
 
-const struct row template_filters_table[] = {
+const struct row template_filters[] = {
     { "abs", do_abs, "", 0 },
     { "attr", do_attr, "name", 0 },
     { "capitalize", do_capitalize, "", 0 },

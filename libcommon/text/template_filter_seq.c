@@ -560,7 +560,7 @@ static int do_rejectattr(struct template_run *r, const struct call *c, struct va
     return choose(r, c, false, true, out);
 }
 
-const struct row template_seq_table[] = {
+const struct row template_seq_filters[] = {
     { "batch", do_batch, "linecount,fill_with=", 0 },
     { "dictsort", do_dictsort, "case_sensitive=,by=,reverse=", 0 },
     { "first", do_first, "", 0 },

@@ -131,7 +131,7 @@ static int do_strftime(struct template_run *r, const struct call *c, struct valu
     return template_take(r, mark, out);
 }
 
-const struct row template_globals_table[] = {
+const struct row template_globals[] = {
     { "dict", make_dict, "*", 0 },
     { "namespace", do_namespace, "*", 0 },
     { "raise_exception", do_raise, "message", 0 },

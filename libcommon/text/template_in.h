@@ -2,12 +2,13 @@
  *
  *   template_lex.c    text to tokens
  *   template_expr.c   tokens to expressions; template_parse.c to statements
- *   template_value.c  values: memory, dicts, truth, equality, order, iteration, items
- *   template_show.c   values as text: str(), repr(), JSON
+ *   template_value.c  values: memory, truth, equality, order, iteration; template_dict.c dicts, JSON to values
+ *   template_show.c   values as text: str(), repr(); template_json.c JSON; template_format.c % and format()
  *   template_eval.c   expressions; template_op.c their operators
  *   template_exec.c   statements, macros, loops; template_render()
  *   template_call.c   arguments to the rows below; attributes
- *   template_filter.c template_filter_seq.c template_test.c template_method.c template_global.c   tables of rows
+ *   template_filter.c template_filter_seq.c template_test.c template_method.c template_split.c template_container.c
+ *   template_global.c tables of rows: filters, tests, methods, functions
  *   template_case.c   upper and lower case
  *
  * A function that can fail returns -1 with the message in run->err; the line is put in front at the end.
@@ -15,163 +16,9 @@
 #ifndef LIBCOMMON_TEXT_TEMPLATE_IN_H
 #define LIBCOMMON_TEXT_TEMPLATE_IN_H
 
-#include "libcommon/text/template_node.h"
+#include "libcommon/text/template_value.h"
 
-enum { TEMPLATE_DEPTH = 1000, TEMPLATE_VALUE_DEPTH = 600, TEMPLATE_PARAMS = 6 };
-
-/* ---- values of a rendering */
-
-struct pair {
-    struct value key, value;
-};
-
-struct dict {
-    struct pair *v;
-    size_t n, cap;
-    uint32_t *index; /* place in v + 1, by hash, once there are many */
-    size_t n_index;
-};
-
-struct range {
-    int64_t start, stop, step;
-};
-
-/* What Python's generators are: gone through once. */
-struct iterator {
-    const struct value *v;
-    size_t n, at;
-};
-
-struct loop {
-    const struct value *v;
-    size_t n, at;
-    int depth;
-    const struct node *node;
-    struct scope *scope; /* around the loop */
-    bool asked;          /* changed(): and the last one's arguments */
-    struct value last;
-};
-
-struct macro {
-    const struct node *node;
-    struct scope *scope; /* where it was defined */
-};
-
-/* A function, or a method of self. */
-struct bound {
-    const struct row *row;
-    struct value self;
-};
-
-struct scope {
-    struct scope *up;
-    struct binding {
-        const struct name *name;
-        struct value value;
-    } *v;
-    int n, cap;
-    bool kept; /* a macro may come back to it */
-};
-
-struct template_run {
-    struct arena arena;
-    char *block; /* small allocations come out of it */
-    size_t block_left, used, most; /* bytes */
-    uint64_t steps;
-    bool over; /* beyond most */
-    char *text; /* the output, and above it strings being made */
-    size_t n, cap;
-    struct template_span *spans;
-    size_t n_spans, spans_cap;
-    const struct template *t;
-    const struct template_input *in;
-    struct scope *scope, context;
-    int depth, line, captures;
-    size_t root_n; /* bytes of the output when the outermost capture began */
-    struct err *err;
-};
-
-/* -1, with a message. */
-int template_fail(struct template_run *r, const char *fmt, ...) ERR_PRINTF(2, 3);
-/* n steps more: -1 when they, or memory, are used up. */
-int template_charge(struct template_run *r, size_t n);
-/* Up to 4096 bytes never fail; beyond: NULL when memory is used up, with the message. */
-void *template_alloc(struct template_run *r, size_t size);
-struct value *template_values(struct template_run *r, size_t n);
-
-static inline struct value template_bool(bool b)
-{
-    return (struct value){ .kind = V_BOOL, .u.i = b };
-}
-static inline struct value template_int(int64_t i)
-{
-    return (struct value){ .kind = V_INT, .u.i = i };
-}
-static inline struct value template_float(double f)
-{
-    return (struct value){ .kind = V_FLOAT, .u.f = f };
-}
-/* Borrows s. */
-static inline struct value template_str(const char *s, size_t n)
-{
-    return (struct value){ .kind = V_STRING, .u.s = s, .n = n };
-}
-static inline struct value template_list(enum kind kind, const struct value *v, size_t n)
-{
-    return (struct value){ .kind = (uint8_t)kind, .u.v = v, .n = n };
-}
-static inline bool template_integer(const struct value *v)
-{
-    return v->kind == V_INT || v->kind == V_BOOL;
-}
-static inline bool template_number(const struct value *v)
-{
-    return template_integer(v) || v->kind == V_FLOAT;
-}
-static inline double template_double(const struct value *v)
-{
-    return v->kind == V_FLOAT ? v->u.f : (double)v->u.i;
-}
-
-/* A string is made on top of run->text: put behind a mark, then taken off into the pool. */
-void template_put(struct template_run *r, const char *s, size_t n);
-size_t template_mark(const struct template_run *r);
-int template_take(struct template_run *r, size_t mark, struct value *out);
-
-struct value template_undefined(enum kind of, const char *s, size_t n);
-int template_undefined_error(struct template_run *r, const struct value *v);
-const char *template_kind(const struct value *v); /* Python's name of the type */
-bool template_truth(const struct value *v);
-/* len(): -1 where it has none, without a message. */
-int64_t template_length(const struct value *v);
-int template_equal(struct template_run *r, const struct value *a, const struct value *b, bool *out);
-/* <0, 0, >0 in *out. */
-int template_order(struct template_run *r, const struct value *a, const struct value *b, int *out);
-bool template_iterable(const struct value *v);
-/* All elements: an iterator's are used up. */
-int template_elements(struct template_run *r, const struct value *v, const struct value **out, size_t *n);
-int template_iterator(struct template_run *r, const struct value *v, size_t n, struct value *out);
-int template_contains(struct template_run *r, const struct value *in, const struct value *v, bool *out);
-int template_from_json(struct template_run *r, const struct json_value *j, int depth, struct value *out);
-/* Bytes of the code point that begins at s, of a string that ends at end. */
-size_t template_char(const char *s, const char *end);
-size_t template_chars(const char *s, size_t n);
-bool template_space(uint32_t cp); /* Python's str.isspace */
-/* Without white space in front (left), behind (right). */
-struct value template_strip(struct value v, bool left, bool right);
-
-struct dict *template_dict(struct template_run *r);
-int template_dict_set(struct template_run *r, struct dict *d, const struct value *key, const struct value *v);
-/* NULL: not there; *rc -1: the key cannot be one. */
-struct value *template_dict_get(struct template_run *r, const struct dict *d, const struct value *key, int *rc);
-
-/* str() and repr() on top of run->text; template_string() as a value. */
-int template_show(struct template_run *r, const struct value *v, bool repr, int depth);
-int template_string(struct template_run *r, const struct value *v, struct value *out);
-/* repr() of a double; out has room for 32 bytes; its length. */
-size_t template_show_double(double f, char *out);
-
-/* ---- evaluation */
+enum { TEMPLATE_PARAMS = 6 };
 
 struct args;
 struct row;
@@ -224,8 +71,8 @@ struct row {
 };
 
 enum template_table { TEMPLATE_FILTERS, TEMPLATE_TESTS, TEMPLATE_METHODS, TEMPLATE_GLOBALS };
-extern const struct row template_filters_table[], template_seq_table[], template_tests_table[],
-    template_methods_table[], template_globals_table[];
+extern const struct row template_filters[], template_seq_filters[], template_tests[], template_methods[], template_split_methods[],
+    template_container_methods[], template_globals[];
 
 /* Of a call: evaluate the arguments; add one. */
 int template_arguments(struct template_run *r, const struct node *list, struct args *args);
@@ -246,6 +93,8 @@ int template_call_loop(struct template_run *r, struct loop *l, const struct args
 int template_json(struct template_run *r, const struct call *c, struct value *out);
 /* The elements in ascending order. */
 int template_sorted(struct template_run *r, const struct value *v, const struct value **out, size_t *n);
+/* The first or last place of what in s[0..n), or NULL. */
+const char *template_find(const char *s, size_t n, const struct value *what, bool last);
 /* Typed arguments: -1 with a message that names the parameter. */
 int template_int_arg(struct template_run *r, const struct value *v, const char *what, int64_t dflt, int64_t *out);
 int template_str_arg(struct template_run *r, const struct value *v, const char *what, struct value *out);

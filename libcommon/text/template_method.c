@@ -1,4 +1,4 @@
-/* template_method.c - the methods of strings, lists, dicts and loops. */
+/* template_method.c - the methods of strings, but for those of template_split.c. */
 #include <string.h>
 
 #include "libcommon/base/utf8.h"
@@ -11,7 +11,7 @@ static int say(struct value *out, bool yes)
     return 0;
 }
 
-static const char *find_in(const char *s, size_t n, const struct value *what, bool last)
+const char *template_find(const char *s, size_t n, const struct value *what, bool last)
 {
     const char *found = NULL;
 
@@ -25,269 +25,6 @@ static const char *find_in(const char *s, size_t n, const struct value *what, bo
     return found;
 }
 
-static bool one_of(const char *s, size_t n, const struct value *set)
-{
-    for (size_t i = 0, k; i < set->n; i += k) {
-        k = template_char(set->u.s + i, set->u.s + set->n);
-        if (k == n && memcmp(set->u.s + i, s, n) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int strip(struct template_run *r, const struct call *c, bool left, bool right, struct value *out)
-{
-    struct value v = c->self, set;
-
-    if (c->a[0].kind == V_ABSENT || c->a[0].kind == V_NONE) {
-        *out = template_strip(v, left, right);
-        return 0;
-    }
-    if (template_str_arg(r, &c->a[0], "strip's argument", &set) < 0 || template_charge(r, 1 + v.n / 64 * (1 + set.n)) < 0)
-        return -1;
-    for (size_t k; left && v.n && one_of(v.u.s, k = template_char(v.u.s, v.u.s + v.n), &set); v.n -= k)
-        v.u.s += k;
-    while (right && v.n) {
-        size_t at = v.n - 1;
-
-        while (at && (v.u.s[at] & 0xc0) == 0x80)
-            at--;
-        if (!one_of(v.u.s + at, v.n - at, &set))
-            break;
-        v.n = at;
-    }
-    *out = v;
-    return 0;
-}
-
-static int do_strip(struct template_run *r, const struct call *c, struct value *out)
-{
-    return strip(r, c, true, true, out);
-}
-
-static int do_lstrip(struct template_run *r, const struct call *c, struct value *out)
-{
-    return strip(r, c, true, false, out);
-}
-
-static int do_rstrip(struct template_run *r, const struct call *c, struct value *out)
-{
-    return strip(r, c, false, true, out);
-}
-
-/* Pieces of a split, growing. */
-struct pieces {
-    struct template_run *r;
-    struct value *v;
-    size_t n, cap;
-    bool failed;
-};
-
-static void add(struct pieces *p, const char *s, size_t n)
-{
-    if (p->n == p->cap && !p->failed) {
-        size_t cap = p->cap ? p->cap * 2 : 8;
-        struct value *more = template_values(p->r, cap);
-
-        p->failed = !more || template_charge(p->r, p->n) < 0;
-        if (p->failed)
-            return;
-        if (p->n)
-            memcpy(more, p->v, p->n * sizeof *more);
-        p->v = more;
-        p->cap = cap;
-    }
-    if (!p->failed)
-        p->v[p->n++] = template_str(s, n);
-}
-
-static int pieces_list(const struct pieces *p, struct value *out)
-{
-    *out = template_list(V_LIST, p->v, p->n);
-    return p->failed ? -1 : 0;
-}
-
-static size_t space_at(const char *s, const char *end)
-{
-    uint32_t cp;
-    int n = utf8_decode(s, (size_t)(end - s), &cp);
-
-    return n && template_space(cp) ? (size_t)n : 0;
-}
-
-static int split_space(struct template_run *r, const struct value *v, int64_t most, struct value *out)
-{
-    struct pieces p = { .r = r };
-    const char *s = v->u.s, *end = s + v->n;
-
-    for (;;) {
-        const char *start;
-
-        for (size_t k; (k = space_at(s, end)); s += k)
-            ;
-        if (s == end)
-            return pieces_list(&p, out);
-        start = s;
-        if (most >= 0 && most-- == 0) {
-            add(&p, start, template_strip(template_str(s, (size_t)(end - s)), false, true).n);
-            return pieces_list(&p, out);
-        }
-        while (s < end && !space_at(s, end))
-            s += template_char(s, end);
-        add(&p, start, (size_t)(s - start));
-    }
-}
-
-static int rsplit_space(struct template_run *r, const struct value *v, int64_t most, struct value *out)
-{
-    struct value all, joined;
-    const struct value *e;
-    size_t n, keep;
-
-    if (split_space(r, v, -1, &all) < 0)
-        return -1;
-    *out = all;
-    if (most < 0 || (size_t)most >= all.n)
-        return 0;
-    e = all.u.v;
-    keep = all.n - (size_t)most; /* these are one */
-    joined = template_strip(*v, true, true);
-    if (most)
-        joined = template_strip(template_str(joined.u.s, (size_t)(e[keep].u.s - joined.u.s)), false, true);
-    n = (size_t)most + 1;
-    struct value *copy = template_values(r, n);
-    if (!copy)
-        return -1;
-    copy[0] = joined;
-    memcpy(copy + 1, e + keep, (size_t)most * sizeof *copy);
-    *out = template_list(V_LIST, copy, n);
-    return 0;
-}
-
-static int split_on(struct template_run *r, const struct value *v, const struct value *sep, int64_t most, struct value *out)
-{
-    struct pieces p = { .r = r };
-    const char *s = v->u.s, *end = s + v->n, *at;
-
-    while ((most < 0 || most-- > 0) && (at = find_in(s, (size_t)(end - s), sep, false))) {
-        add(&p, s, (size_t)(at - s));
-        s = at + sep->n;
-    }
-    add(&p, s, (size_t)(end - s));
-    return pieces_list(&p, out);
-}
-
-static int rsplit_on(struct template_run *r, const struct value *v, const struct value *sep, int64_t most, struct value *out)
-{
-    struct pieces p = { .r = r };
-    const char *s = v->u.s, *end = s + v->n, *at;
-
-    while ((most < 0 || most-- > 0) && (at = find_in(s, (size_t)(end - s), sep, true))) {
-        add(&p, at + sep->n, (size_t)(end - at) - sep->n);
-        end = at;
-    }
-    add(&p, s, (size_t)(end - s));
-    for (size_t i = 0; i < p.n / 2; i++) {
-        struct value x = p.v[i];
-
-        p.v[i] = p.v[p.n - 1 - i];
-        p.v[p.n - 1 - i] = x;
-    }
-    return pieces_list(&p, out);
-}
-
-static int split(struct template_run *r, const struct call *c, bool from_right, struct value *out)
-{
-    struct value sep;
-    int64_t most;
-
-    if (template_int_arg(r, &c->a[1], "maxsplit", -1, &most) < 0 || template_charge(r, c->self.n / 16) < 0)
-        return -1;
-    if (c->a[0].kind == V_ABSENT || c->a[0].kind == V_NONE)
-        return from_right ? rsplit_space(r, &c->self, most, out) : split_space(r, &c->self, most, out);
-    if (template_str_arg(r, &c->a[0], "the separator", &sep) < 0)
-        return -1;
-    if (!sep.n)
-        return template_fail(r, "empty separator");
-    if (from_right)
-        return rsplit_on(r, &c->self, &sep, most, out);
-    return split_on(r, &c->self, &sep, most, out);
-}
-
-static int do_split(struct template_run *r, const struct call *c, struct value *out)
-{
-    return split(r, c, false, out);
-}
-
-static int do_rsplit(struct template_run *r, const struct call *c, struct value *out)
-{
-    return split(r, c, true, out);
-}
-
-/* Bytes of the line end at s, or 0. */
-static size_t line_end(const char *s, const char *end)
-{
-    uint32_t cp;
-    int n = utf8_decode(s, (size_t)(end - s), &cp);
-
-    if (!n)
-        return 0;
-    if (cp == '\r' && s + 1 < end && s[1] == '\n')
-        return 2;
-    return (cp >= 10 && cp <= 13) || (cp >= 0x1c && cp <= 0x1e) || cp == 0x85 || cp == 0x2028 || cp == 0x2029 ? (size_t)n : 0;
-}
-
-static int do_splitlines(struct template_run *r, const struct call *c, struct value *out)
-{
-    struct pieces p = { .r = r };
-    const char *s = c->self.u.s, *end = s + c->self.n;
-    bool keep = template_truth(&c->a[0]);
-
-    while (s < end) {
-        const char *start = s;
-        size_t k;
-
-        while (s < end && !line_end(s, end))
-            s += template_char(s, end);
-        k = s < end ? line_end(s, end) : 0;
-        add(&p, start, (size_t)(s - start) + (keep ? k : 0));
-        s += k;
-    }
-    return pieces_list(&p, out);
-}
-
-static int partition(struct template_run *r, const struct call *c, bool last, struct value *out)
-{
-    const char *s = c->self.u.s, *end = s + c->self.n, *at;
-    struct value sep, *v = template_values(r, 3);
-
-    if (template_str_arg(r, &c->a[0], "the separator", &sep) < 0 || template_charge(r, c->self.n / 32) < 0)
-        return -1;
-    if (!sep.n)
-        return template_fail(r, "empty separator");
-    at = find_in(s, c->self.n, &sep, last);
-    v[0] = v[1] = v[2] = template_str("", 0);
-    if (at) {
-        v[0] = template_str(s, (size_t)(at - s));
-        v[1] = sep;
-        v[2] = template_str(at + sep.n, (size_t)(end - at) - sep.n);
-    } else {
-        v[last ? 2 : 0] = c->self;
-    }
-    *out = template_list(V_TUPLE, v, 3);
-    return 0;
-}
-
-static int do_partition(struct template_run *r, const struct call *c, struct value *out)
-{
-    return partition(r, c, false, out);
-}
-
-static int do_rpartition(struct template_run *r, const struct call *c, struct value *out)
-{
-    return partition(r, c, true, out);
-}
-
 static int do_replace(struct template_run *r, const struct call *c, struct value *out)
 {
     const char *s = c->self.u.s, *end = s + c->self.n, *at;
@@ -298,7 +35,7 @@ static int do_replace(struct template_run *r, const struct call *c, struct value
     if (template_str_arg(r, &c->a[0], "what to replace", &from) < 0 || template_str_arg(r, &c->a[1], "the replacement", &to) < 0 ||
         template_int_arg(r, &c->a[2], "count", -1, &most) < 0 || template_charge(r, c->self.n / 32) < 0)
         return -1;
-    while ((most < 0 || most-- > 0) && (at = find_in(s, (size_t)(end - s), &from, false))) {
+    while ((most < 0 || most-- > 0) && (at = template_find(s, (size_t)(end - s), &from, false))) {
         template_put(r, s, (size_t)(at - s));
         template_put(r, to.u.s, to.n);
         if (template_charge(r, 1 + to.n / 64) < 0)
@@ -402,7 +139,7 @@ static int find(struct template_run *r, const struct call *c, bool last, struct 
 
     if (template_str_arg(r, &c->a[0], "what to find", &what) < 0 || window(r, c, &s, &first) < 0 || template_charge(r, c->self.n / 32) < 0)
         return -1;
-    at = first == SIZE_MAX ? NULL : find_in(s.u.s, s.n, &what, last);
+    at = first == SIZE_MAX ? NULL : template_find(s.u.s, s.n, &what, last);
     *out = template_int(at ? (int64_t)(template_chars(s.u.s, (size_t)(at - s.u.s)) + first) : -1);
     return 0;
 }
@@ -450,29 +187,10 @@ static int do_count(struct template_run *r, const struct call *c, struct value *
     else if (!what.n)
         n = (int64_t)template_chars(s.u.s, s.n) + 1;
     else
-        for (; (at = find_in(p, (size_t)(end - p), &what, false)); n++)
+        for (; (at = template_find(p, (size_t)(end - p), &what, false)); n++)
             p = at + what.n;
     *out = template_int(n);
     return 0;
-}
-
-static int do_join(struct template_run *r, const struct call *c, struct value *out)
-{
-    const struct value *e;
-    size_t n, mark = template_mark(r);
-
-    if (template_elements(r, &c->a[0], &e, &n) < 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        if (e[i].kind != V_STRING)
-            return template_fail(r, "sequence item %zu: expected str instance, %s found", i, template_kind(&e[i]));
-        if (i)
-            template_put(r, c->self.u.s, c->self.n);
-        template_put(r, e[i].u.s, e[i].n);
-        if (template_charge(r, 1 + (c->self.n + e[i].n) / 64) < 0)
-            return -1;
-    }
-    return template_take(r, mark, out);
 }
 
 static int do_format(struct template_run *r, const struct call *c, struct value *out)
@@ -631,184 +349,45 @@ static int do_zfill(struct template_run *r, const struct call *c, struct value *
     return template_take(r, mark, out);
 }
 
-/* ---- dicts, lists, loops */
-
-static int do_get(struct template_run *r, const struct call *c, struct value *out)
-{
-    int rc;
-    const struct value *found_value = template_dict_get(r, c->self.u.dict, &c->a[0], &rc);
-
-    *out = found_value ? *found_value : c->a[1].kind == V_ABSENT ? (struct value){ .kind = V_NONE } : c->a[1];
-    return rc;
-}
-
-static int view(const struct call *c, enum kind kind, struct value *out)
-{
-    *out = c->self;
-    out->kind = (uint8_t)kind;
-    return 0;
-}
-
-static int do_items(struct template_run *r, const struct call *c, struct value *out)
-{
-    (void)r;
-    return view(c, V_ITEMS, out);
-}
-
-static int do_keys(struct template_run *r, const struct call *c, struct value *out)
-{
-    (void)r;
-    return view(c, V_KEYS, out);
-}
-
-static int do_values(struct template_run *r, const struct call *c, struct value *out)
-{
-    (void)r;
-    return view(c, V_VALUES, out);
-}
-
-/* Values do not change: a copy is the same. */
-static int do_copy(struct template_run *r, const struct call *c, struct value *out)
-{
-    (void)r;
-    *out = c->self;
-    return 0;
-}
-
-static int count_equal(struct template_run *r, const struct call *c, size_t *first, int64_t *n)
-{
-    const struct value *e;
-    size_t size;
-
-    *n = 0;
-    if (template_elements(r, &c->self, &e, &size) < 0)
-        return -1;
-    for (size_t i = 0; i < size; i++) {
-        bool same;
-
-        if (template_equal(r, &e[i], &c->a[0], &same) < 0)
-            return -1;
-        if (same && !(*n)++)
-            *first = i;
-    }
-    return 0;
-}
-
-static int do_list_count(struct template_run *r, const struct call *c, struct value *out)
-{
-    size_t first;
-    int64_t n;
-
-    if (count_equal(r, c, &first, &n) < 0)
-        return -1;
-    *out = template_int(n);
-    return 0;
-}
-
-static int do_list_index(struct template_run *r, const struct call *c, struct value *out)
-{
-    size_t first = 0;
-    int64_t n;
-
-    if (count_equal(r, c, &first, &n) < 0)
-        return -1;
-    *out = template_int((int64_t)first);
-    return n ? 0 : template_fail(r, "the value is not in the list");
-}
-
-static int do_cycle(struct template_run *r, const struct call *c, struct value *out)
-{
-    if (!c->args->n)
-        return template_fail(r, "no items for cycling given");
-    *out = c->args->v[c->self.u.loop->at % (size_t)c->args->n];
-    return 0;
-}
-
-static int do_changed(struct template_run *r, const struct call *c, struct value *out)
-{
-    struct loop *l = c->self.u.loop;
-    struct value now = template_list(V_TUPLE, c->args->v, (size_t)c->args->n);
-    bool same = false;
-
-    if (l->asked && template_equal(r, &l->last, &now, &same) < 0)
-        return -1;
-    l->asked = true;
-    l->last = now;
-    return say(out, !same);
-}
-
-enum {
-    STR = 1 << V_STRING,
-    DICT = 1 << V_DICT,
-    SEQ = 1 << V_LIST | 1 << V_TUPLE | 1 << V_RANGE,
-    LIST = 1 << V_LIST,
-    LOOP = 1 << V_LOOP,
-};
-
 /* A row without fn is there for Python, so that it hides a key of its name; for templates it is not to be called. */
-const struct row template_methods_table[] = {
-    { "capitalize", do_capitalize, "", STR },
-    { "casefold", do_lower, "", STR },
-    { "center", do_center, "width,fillchar=", STR },
-    { "count", do_count, "sub,start=,end=", STR },
-    { "encode", NULL, "*", STR },
-    { "endswith", do_endswith, "suffix,start=,end=", STR },
-    { "expandtabs", NULL, "*", STR },
-    { "find", do_find, "sub,start=,end=", STR },
-    { "format", do_format, "*", STR },
-    { "format_map", NULL, "*", STR },
-    { "index", do_index, "sub,start=,end=", STR },
-    { "isalnum", do_isalnum, "", STR },
-    { "isalpha", do_isalpha, "", STR },
-    { "isascii", do_isascii, "", STR },
-    { "isdecimal", do_isdigit, "", STR },
-    { "isdigit", do_isdigit, "", STR },
-    { "isidentifier", NULL, "*", STR },
-    { "islower", do_islower, "", STR },
-    { "isnumeric", do_isdigit, "", STR },
-    { "isprintable", NULL, "*", STR },
-    { "isspace", do_isspace, "", STR },
-    { "istitle", NULL, "*", STR },
-    { "isupper", do_isupper, "", STR },
-    { "join", do_join, "iterable", STR },
-    { "ljust", do_ljust, "width,fillchar=", STR },
-    { "lower", do_lower, "", STR },
-    { "lstrip", do_lstrip, "chars=", STR },
-    { "maketrans", NULL, "*", STR },
-    { "partition", do_partition, "sep", STR },
-    { "removeprefix", do_removeprefix, "prefix", STR },
-    { "removesuffix", do_removesuffix, "suffix", STR },
-    { "replace", do_replace, "old,new,count=", STR },
-    { "rfind", do_rfind, "sub,start=,end=", STR },
-    { "rindex", do_rindex, "sub,start=,end=", STR },
-    { "rjust", do_rjust, "width,fillchar=", STR },
-    { "rpartition", do_rpartition, "sep", STR },
-    { "rsplit", do_rsplit, "sep=,maxsplit=", STR },
-    { "rstrip", do_rstrip, "chars=", STR },
-    { "split", do_split, "sep=,maxsplit=", STR },
-    { "splitlines", do_splitlines, "keepends=", STR },
-    { "startswith", do_startswith, "prefix,start=,end=", STR },
-    { "strip", do_strip, "chars=", STR },
-    { "swapcase", do_swapcase, "", STR },
-    { "title", do_title, "", STR },
-    { "translate", NULL, "*", STR },
-    { "upper", do_upper, "", STR },
-    { "zfill", do_zfill, "width", STR },
-    { "copy", do_copy, "", DICT | LIST },
-    { "fromkeys", NULL, "*", DICT },
-    { "get", do_get, "key,default=", DICT },
-    { "items", do_items, "", DICT },
-    { "keys", do_keys, "", DICT },
-    { "values", do_values, "", DICT },
-    { "count", do_list_count, "value", SEQ },
-    { "index", do_list_index, "value", SEQ },
-    { "changed", do_changed, "*", LOOP },
-    { "cycle", do_cycle, "*", LOOP },
-    /* what would change a dict: 1 << V_ABSENT says so */
-    { "clear", NULL, "*", 1 << V_ABSENT },
-    { "pop", NULL, "*", 1 << V_ABSENT },
-    { "popitem", NULL, "*", 1 << V_ABSENT },
-    { "setdefault", NULL, "*", 1 << V_ABSENT },
-    { "update", NULL, "*", 1 << V_ABSENT },
+const struct row template_methods[] = {
+    { "capitalize", do_capitalize, "", 1 << V_STRING },
+    { "casefold", do_lower, "", 1 << V_STRING },
+    { "center", do_center, "width,fillchar=", 1 << V_STRING },
+    { "count", do_count, "sub,start=,end=", 1 << V_STRING },
+    { "encode", NULL, "*", 1 << V_STRING },
+    { "endswith", do_endswith, "suffix,start=,end=", 1 << V_STRING },
+    { "expandtabs", NULL, "*", 1 << V_STRING },
+    { "find", do_find, "sub,start=,end=", 1 << V_STRING },
+    { "format", do_format, "*", 1 << V_STRING },
+    { "format_map", NULL, "*", 1 << V_STRING },
+    { "index", do_index, "sub,start=,end=", 1 << V_STRING },
+    { "isalnum", do_isalnum, "", 1 << V_STRING },
+    { "isalpha", do_isalpha, "", 1 << V_STRING },
+    { "isascii", do_isascii, "", 1 << V_STRING },
+    { "isdecimal", do_isdigit, "", 1 << V_STRING },
+    { "isdigit", do_isdigit, "", 1 << V_STRING },
+    { "isidentifier", NULL, "*", 1 << V_STRING },
+    { "islower", do_islower, "", 1 << V_STRING },
+    { "isnumeric", do_isdigit, "", 1 << V_STRING },
+    { "isprintable", NULL, "*", 1 << V_STRING },
+    { "isspace", do_isspace, "", 1 << V_STRING },
+    { "istitle", NULL, "*", 1 << V_STRING },
+    { "isupper", do_isupper, "", 1 << V_STRING },
+    { "ljust", do_ljust, "width,fillchar=", 1 << V_STRING },
+    { "lower", do_lower, "", 1 << V_STRING },
+    { "maketrans", NULL, "*", 1 << V_STRING },
+    { "removeprefix", do_removeprefix, "prefix", 1 << V_STRING },
+    { "removesuffix", do_removesuffix, "suffix", 1 << V_STRING },
+    { "replace", do_replace, "old,new,count=", 1 << V_STRING },
+    { "rfind", do_rfind, "sub,start=,end=", 1 << V_STRING },
+    { "rindex", do_rindex, "sub,start=,end=", 1 << V_STRING },
+    { "rjust", do_rjust, "width,fillchar=", 1 << V_STRING },
+    { "startswith", do_startswith, "prefix,start=,end=", 1 << V_STRING },
+    { "swapcase", do_swapcase, "", 1 << V_STRING },
+    { "title", do_title, "", 1 << V_STRING },
+    { "translate", NULL, "*", 1 << V_STRING },
+    { "upper", do_upper, "", 1 << V_STRING },
+    { "zfill", do_zfill, "width", 1 << V_STRING },
     { NULL, NULL, NULL, 0 },
 };

@@ -129,7 +129,7 @@ struct node *template_expression(struct parser *p);
 /* a, b, ... without parentheses; end: a name that ends it, or NULL; cond: may the elements be a if b? */
 struct node *template_tuple(struct parser *p, bool cond, const char *end);
 /* |a|b of node, or filters behind the word filter (inline_first) */
-struct node *template_filters(struct parser *p, struct node *node, bool inline_first);
+struct node *template_filtered(struct parser *p, struct node *node, bool inline_first);
 struct node *template_statements(struct parser *p, int *error); /* template_parse.c */
 
 #endif

@@ -162,7 +162,7 @@ static struct node *parse_set(struct parser *p)
     if (template_skip(p, "="))
         return (n->b = template_tuple(p, true, NULL)) ? n : NULL;
     n->type = N_SET_BLOCK;
-    n->b = template_filters(p, NULL, false);
+    n->b = template_filtered(p, NULL, false);
     return !p->err->msg[0] && inner(p, &n->list, "endset") == 0 ? n : NULL;
 }
 
@@ -232,7 +232,7 @@ static struct node *parse_filter(struct parser *p)
 {
     struct node *n = template_node(p, N_FILTER_BLOCK);
 
-    n->b = template_filters(p, NULL, true);
+    n->b = template_filtered(p, NULL, true);
     return n->b && inner(p, &n->list, "endfilter") == 0 ? n : NULL;
 }
 

@@ -147,7 +147,7 @@ COMPARE_TEST(do_gt, N_GT)
 COMPARE_TEST(do_ge, N_GE)
 COMPARE_TEST(do_in, N_IN)
 
-const struct row template_tests_table[] = {
+const struct row template_tests[] = {
     { "boolean", do_boolean, "", 0 },
     { "callable", do_callable, "", 0 },
     { "defined", do_defined, "", 0 },
