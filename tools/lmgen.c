@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libcommon/base/io.h"
@@ -25,7 +26,7 @@ static const char *model_dir, *tokenizer_path;
 static int64_t most, seed;
 static struct sample_options sampling = { .top_p = 1, .penalty = 1 };
 static struct opt_list stops;
-static bool ignore_eos, by_ids;
+static bool ignore_eos, by_ids, chat;
 static struct source_options source_options = { .key = "prompt" };
 
 static const struct opt opts[] = {
@@ -40,6 +41,7 @@ static const struct opt opts[] = {
     { 0, "seed", OPT_INT, &seed, "S", "of the random numbers (0)", 0, 0 },
     { 0, "stop", OPT_LIST, &stops, "STR", "stop before this string; may be given again", 0, 0 },
     { 0, "ignore-eos", OPT_FLAG, &ignore_eos, NULL, "go on past the token that ends a text", 0, 0 },
+    { 0, "chat", OPT_FLAG, &chat, NULL, "prompts are conversations, put into the model's chat template", 0, 0 },
     { 0, "ids", OPT_FLAG, &by_ids, NULL, "prompts and output are token ids", 0, 0 },
     { 'k', "key", OPT_STR, &source_options.key, "KEY", "take the prompt from this key of JSONL (prompt)", 0, 0 },
     { 0, "from", OPT_CHOICE, &source_options.from, "auto|jsonl|txt", "kind of standard input; auto: by content", 0, 0 },
@@ -69,6 +71,9 @@ struct job {
     struct par *par;
     struct tokenizer *tok; /* NULL with --ids */
     struct tokenizer_encoder *encoder;
+    struct chat *chat; /* NULL without --chat */
+    struct template_run *rendering;
+    struct tm now;
     struct infer session;
     bool open, batch; /* session; JSONL in and out */
     struct io_out out;
@@ -97,7 +102,8 @@ static int encode(struct job *j, const struct prompt *p, struct tokenizer_ids *o
     if (j->tok) {
         const struct tokenizer_info *info = tokenizer_info(j->tok);
 
-        append(out, info->prefix, info->n_prefix);
+        if (!j->chat) /* a template writes what it wants in front */
+            append(out, info->prefix, info->n_prefix);
         if (tokenizer_encode(j->encoder, p->text, p->n, TOKENIZER_SPECIAL_PARSE, out, err) < 0)
             return -1;
         if (bos < 0 && info->bos != TOKENIZER_NONE)
@@ -231,11 +237,26 @@ static int run_batch(struct job *j, struct err *err)
     return rc;
 }
 
-/* Add a prompt to the batch; `text` is taken over. */
-static int add_prompt(struct job *j, char *text, size_t n, char *id, size_t n_id, struct err *err)
+/* What is said, plain or a JSON object, becomes the text that the template makes of it. */
+static int converse(struct job *j, char **text, size_t *n, bool plain, struct err *err)
+{
+    struct template_result result;
+
+    if (chat_text(j->chat, j->rendering, *text, *n, plain, &j->now, &result, err) < 0)
+        return -1;
+    *text = xrealloc(*text, result.n + 1);
+    memcpy(*text, result.text, result.n);
+    (*text)[*n = result.n] = 0;
+    return 0;
+}
+
+/* Add a prompt (a conversation in JSON, if it is a record) to the batch; `text` is taken over. */
+static int add_prompt(struct job *j, char *text, size_t n, bool record, char *id, size_t n_id, struct err *err)
 {
     struct prompt *p = &j->prompt[j->n];
 
+    if (j->chat && converse(j, &text, &n, !record, err) < 0)
+        return -1;
     *p = (struct prompt){ .job = j, .text = text, .n = n, .id = id, .n_id = n_id,
                           .emit = { .stop = stops.v, .n_stop = stops.n } };
     if (prepare(j, p, &j->request[j->n], err) < 0)
@@ -247,16 +268,19 @@ static int add_prompt(struct job *j, char *text, size_t n, char *id, size_t n_id
 
 static int add_document(struct job *j, const struct source_doc *d, struct err *err)
 {
-    char *text = xmalloc(d->text.n + 1), *id = d->id.s && d->json ? xmalloc(d->id.n + 1) : NULL;
-    size_t n = source_text(d, text), n_id = id ? json_unescape(&d->id, id) : 0;
+    bool record = d->json && !d->text.s;
+    size_t size = record ? d->line_len : d->text.n;
+    char *text = xmalloc(size + 1), *id = d->id.s && d->json ? xmalloc(d->id.n + 1) : NULL;
+    size_t n = record ? size : source_text(d, text), n_id = id ? json_unescape(&d->id, id) : 0;
 
-    text[n] = 0;
+    if (record)
+        memcpy(text, d->line, size);
     j->batch = d->json;
     if (!d->json && j->count)
         return err_set(err, "%s: more than one prompt", j->block.name);
     if (!d->json && n && text[n - 1] == '\n')
         n--;
-    if (add_prompt(j, text, n, id, n_id, err) == 0)
+    if (add_prompt(j, text, n, record, id, n_id, err) == 0)
         return 0;
     return d->json ? err_prefix(err, "%s:%" PRIu64, j->block.name, j->block.at_line - 1) : -1;
 }
@@ -276,7 +300,7 @@ static int run_input(struct job *j, struct err *err)
     }
     if (rc < 0)
         return -1;
-    if (!j->count && source_options.from != SOURCE_JSONL && add_prompt(j, xstrdup(""), 0, NULL, 0, err) < 0)
+    if (!j->count && source_options.from != SOURCE_JSONL && add_prompt(j, xstrdup(""), 0, false, NULL, 0, err) < 0)
         return -1;
     return run_batch(j, err);
 }
@@ -300,9 +324,12 @@ static void check_options(void)
             opt_die(&cmd, "--stop: the string is empty");
     if (by_ids && stops.n)
         opt_die(&cmd, "--stop goes with text, not with --ids");
+    if (by_ids && chat)
+        opt_die(&cmd, "--chat goes with text, not with --ids");
     if (by_ids && tokenizer_path)
         opt_die(&cmd, "--ids needs no tokenizer");
     sampling.seed = (uint64_t)seed;
+    source_options.records = chat;
 }
 
 /* The operands, with blanks between: several only where they are ids. */
@@ -334,6 +361,10 @@ int main(int argc, char **argv)
     if (!by_ids && !(j.tok = open_tokenizer(tokenizer_path, model_dir, &err)))
         die("%s", err.msg);
     j.encoder = j.tok ? tokenizer_encoder_new(j.tok) : NULL;
+    if (chat && !(j.chat = open_chat(tokenizer_path, model_dir, &err)))
+        die("%s", err.msg);
+    j.rendering = template_run_new();
+    j.now = *localtime(&(time_t){ time(NULL) });
     if (io_create(&j.out, common.output, false, &err) < 0)
         die("%s", err.msg);
     j.par = par_new((int)common.jobs);
@@ -341,7 +372,7 @@ int main(int argc, char **argv)
     if (i < argc) {
         char *s = join(argv + i, argc - i);
 
-        rc = add_prompt(&j, s, strlen(s), NULL, 0, &err);
+        rc = add_prompt(&j, s, strlen(s), false, NULL, 0, &err);
     } else {
         rc = run_input(&j, &err);
     }
@@ -359,6 +390,8 @@ int main(int argc, char **argv)
         infer_release(&j.session);
     source_block_free(&j.block);
     source_free(j.source);
+    chat_free(j.chat);
+    template_run_free(j.rendering);
     tokenizer_encoder_free(j.encoder);
     tokenizer_free(j.tok);
     par_free(j.par);

@@ -26,3 +26,10 @@ struct tokenizer *open_tokenizer(const char *path, const char *dir, struct err *
     err_set(err, "%s: no tokenizer.json is in it: name the model's tokenizer with -t", dir);
     return NULL;
 }
+
+struct chat *open_chat(const char *path, const char *dir, struct err *err)
+{
+    struct stat st;
+
+    return chat_open(path && stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? path : dir, err);
+}

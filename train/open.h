@@ -2,6 +2,7 @@
 #ifndef TRAIN_OPEN_H
 #define TRAIN_OPEN_H
 
+#include "libcommon/text/chat.h"
 #include "libcommon/text/tokenizer.h"
 #include "train/model.h"
 
@@ -11,5 +12,8 @@ int open_model(struct model *m, const char *dir, struct err *err);
 
 /* tokenizer_open() of path (the option -t), or of the model's directory where path is NULL. */
 struct tokenizer *open_tokenizer(const char *path, const char *dir, struct err *err);
+
+/* chat_open() of the tokenizer's directory, where path is one, or of the model's. */
+struct chat *open_chat(const char *path, const char *dir, struct err *err);
 
 #endif

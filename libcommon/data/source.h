@@ -34,6 +34,7 @@ struct source_options {
     int from;         /* enum source_from: SOURCE_AUTO decides by content */
     bool lines;       /* text: one document a line */
     bool newline;     /* with it: the line's newline (LF or CR LF) belongs to the document */
+    bool records;     /* JSONL: the key's string may be missing: text.s is NULL then */
     bool long_window; /* zstd windows up to 2^31 bytes, else 2^27 */
     bool replace;     /* ill-formed UTF-8 and lone surrogates become U+FFFD, else they are errors */
     uint64_t max_doc; /* most bytes of a document, as it stands in the file; 0: SOURCE_MAX_DOC */

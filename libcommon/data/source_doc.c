@@ -84,8 +84,9 @@ static enum json_type finish(struct json *j, enum json_type t)
 static const char no_object[] = "not an object with a string at key";
 
 /* The object of one line.  j is left where an error is; 1, or 0 with *what wrong, NULL for j's own. */
-static int parse_object(struct json *j, const char *key, struct source_doc *d, const char **what)
+static int parse_object(struct json *j, const struct source_options *o, struct source_doc *d, const char **what)
 {
+    const char *key = o->key;
     enum json_type t = json_next(j), wrong = JSON_ERROR;
     bool found = false;
 
@@ -109,7 +110,9 @@ static int parse_object(struct json *j, const char *key, struct source_doc *d, c
     }
     if (t == JSON_ERROR || json_next(j) != JSON_END)
         return 0;
-    if (found && wrong == JSON_STRING)
+    if (o->records && wrong != JSON_STRING)
+        d->text.s = NULL;
+    if ((found && wrong == JSON_STRING) || o->records)
         return 1;
     *what = found ? "not a string: the value of key" : "there is no key";
     return 0;
@@ -124,7 +127,7 @@ static int json_line(struct source_block *b, struct source_doc *d, struct err *e
 
     for (;;) {
         json_init(&j, d->line, d->line_len);
-        if (parse_object(&j, key, d, &what))
+        if (parse_object(&j, b->options, d, &what))
             return 1;
         if (what || mended)
             break;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/utf8.h"
 #include "libcommon/text/template_in.h"
 
 enum { MOST_WIDTH = 10000, MOST_PRECISION = 100 };
@@ -136,8 +137,15 @@ static const char *percent_spec(const char *p, const char *end, struct spec *s)
 
 static int put_percent(struct template_run *r, struct spec *s, const struct value *v)
 {
-    struct value whole;
+    struct value whole, text;
+    char c[4];
 
+    if (s->type == 'c' && template_integer(v) && v->u.i >= 0 && v->u.i < 0x110000 && (v->u.i < 0xd800 || v->u.i > 0xdfff)) {
+        text = template_str(c, (size_t)utf8_encode((uint32_t)v->u.i, c));
+        return put_text(r, s, &text, false);
+    }
+    if (s->type == 'c' && v->kind == V_STRING && template_length(v) == 1)
+        return put_text(r, s, v, false);
     if (s->type == 's' || s->type == 'r') {
         s->align = s->align == '=' ? '>' : s->align;
         return put_text(r, s, v, s->type == 'r');
@@ -147,9 +155,8 @@ static int put_percent(struct template_run *r, struct spec *s, const struct valu
     if (!template_number(v) || (strchr("xXo", s->type) && v->kind == V_FLOAT))
         return v->kind == V_UNDEFINED ? template_undefined_error(r, v)
                                       : template_fail(r, "%%%c format: a number is required, not %s", s->type, template_kind(v));
-    if (s->align == '=') {
+    if (s->align == '=')
         s->fill = "0";
-    }
     if (strchr("diu", s->type) && v->kind == V_FLOAT) {
         if (!(fabs(v->u.f) < 9e18))
             return template_fail(r, "an integer beyond 64 bits");

@@ -269,6 +269,12 @@ static int slice_string(struct template_run *r, const struct value *e, int64_t s
     return template_take(r, mark, out);
 }
 
+/* Where a range stands after i steps; beyond its end it may wrap. */
+static int64_t along(const struct range *g, int64_t i)
+{
+    return (int64_t)((uint64_t)g->start + (uint64_t)i * (uint64_t)g->step);
+}
+
 int template_slice(struct template_run *r, const struct value *v, const struct value part[3], struct value *out)
 {
     int64_t step = 1, start, stop, n;
@@ -278,10 +284,10 @@ int template_slice(struct template_run *r, const struct value *v, const struct v
 
     if (slice_part(r, &part[2], &step) < 0)
         return -1;
-    if (v->kind != V_STRING && v->kind != V_LIST && v->kind != V_TUPLE && v->kind != V_RANGE) {
-        *out = template_undefined(v->kind, "a slice", 7);
-        return v->kind == V_UNDEFINED ? template_undefined_error(r, v) : 0;
-    }
+    if (v->kind == V_UNDEFINED)
+        return template_undefined_error(r, v);
+    if (v->kind != V_STRING && v->kind != V_LIST && v->kind != V_TUPLE && v->kind != V_RANGE)
+        return template_fail(r, "'%s' object cannot be sliced", template_kind(v));
     if (step == 0 || step < -INT32_MAX || step > INT32_MAX)
         return template_fail(r, step ? "a slice step beyond 32 bits" : "slice step cannot be zero");
     if (template_elements(r, v, &e, &length) < 0)
@@ -296,6 +302,14 @@ int template_slice(struct template_run *r, const struct value *v, const struct v
     count = (size_t)(step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : 0) : start > stop ? (start - stop - 1) / -step + 1 : 0);
     if (v->kind == V_STRING)
         return slice_string(r, e, start, step, count, out);
+    if (v->kind == V_RANGE) {
+        const struct range *g = v->u.range;
+        struct range *part_of = template_alloc(r, sizeof *part_of);
+
+        *part_of = (struct range){ along(g, start), along(g, stop), (int64_t)((uint64_t)g->step * (uint64_t)step) };
+        *out = (struct value){ .kind = V_RANGE, .u.range = part_of, .n = count };
+        return 0;
+    }
     if (!(copy = template_values(r, count)))
         return -1;
     for (size_t i = 0; i < count; i++)

@@ -108,7 +108,7 @@ static int split_space(struct template_run *r, const struct value *v, int64_t mo
             return pieces_list(&p, out);
         start = s;
         if (most >= 0 && most-- == 0) {
-            add(&p, start, template_strip(template_str(s, (size_t)(end - s)), false, true).n);
+            add(&p, start, (size_t)(end - s));
             return pieces_list(&p, out);
         }
         while (s < end && !space_at(s, end))
@@ -130,7 +130,7 @@ static int rsplit_space(struct template_run *r, const struct value *v, int64_t m
         return 0;
     e = all.u.v;
     keep = all.n - (size_t)most; /* these are one */
-    joined = template_strip(*v, true, true);
+    joined = template_strip(*v, false, true);
     if (most)
         joined = template_strip(template_str(joined.u.s, (size_t)(e[keep].u.s - joined.u.s)), false, true);
     n = (size_t)most + 1;

@@ -102,7 +102,8 @@ static int do_upper(struct template_run *r, const struct call *c, struct value *
 
 static int named(struct template_run *r, const struct call *c, enum template_table table, struct value *out)
 {
-    (void)r;
+    if (c->self.kind == V_LIST || c->self.kind == V_DICT)
+        return template_fail(r, "a '%s' is no name", template_kind(&c->self));
     return say(out, c->self.kind == V_STRING && template_row(table, c->self.u.s, c->self.n, 0));
 }
 

@@ -63,10 +63,9 @@ struct value *template_values(struct template_run *r, size_t n)
 
 void template_put(struct template_run *r, const char *s, size_t n)
 {
-    if (n > r->most - r->n || r->over) {
-        r->over = true;
+    r->over = r->over || n > r->most - r->n;
+    if (r->over || !n)
         return;
-    }
     mem_grow(&r->text, &r->cap, r->n + n, 1);
     memcpy(r->text + r->n, s, n);
     r->n += n;
@@ -174,7 +173,7 @@ static int compare_strings(const struct value *a, const struct value *b)
 {
     int c = memcmp(a->u.s, b->u.s, a->n < b->n ? a->n : b->n);
 
-    return c ? c : (a->n > b->n) - (a->n < b->n);
+    return c ? (c > 0) - (c < 0) : (a->n > b->n) - (a->n < b->n);
 }
 
 static int deeper(struct template_run *r)
@@ -324,14 +323,13 @@ int template_elements(struct template_run *r, const struct value *v, const struc
     struct value *e;
 
     if (v->kind == V_LIST || v->kind == V_TUPLE || v->kind == V_ITERATOR || v->kind == V_LOOP) {
-        bool whole = v->kind <= V_TUPLE;
-        const struct iterator *it = v->u.iterator;
-        const struct loop *l = v->u.loop;
+        static const struct value none;
+        struct iterator *it = v->u.iterator;
 
-        *out = whole ? v->u.v : v->kind == V_LOOP ? l->v + l->n : it->v + it->at;
-        *n = whole ? v->n : v->kind == V_LOOP ? 0 : it->n - it->at;
+        *n = v->kind <= V_TUPLE ? v->n : v->kind == V_LOOP ? 0 : it->n - it->at;
+        *out = !*n ? &none : v->kind <= V_TUPLE ? v->u.v : it->v + it->at;
         if (v->kind == V_ITERATOR)
-            v->u.iterator->at = it->n;
+            it->at = it->n;
         return 0;
     }
     if (length < 0)

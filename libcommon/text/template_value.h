@@ -130,7 +130,7 @@ bool template_truth(const struct value *v);
 /* len(): -1 where it has none, without a message. */
 int64_t template_length(const struct value *v);
 int template_equal(struct template_run *r, const struct value *a, const struct value *b, bool *out);
-/* <0, 0, >0 in *out. */
+/* -1, 0, 1 in *out; 2: one is not a number. */
 int template_order(struct template_run *r, const struct value *a, const struct value *b, int *out);
 bool template_iterable(const struct value *v);
 /* All elements: an iterator's are used up. */

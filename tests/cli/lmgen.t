@@ -68,6 +68,39 @@ is '--min-p' 0 '1 2 3 4 5 6' '' gen --ids --temp 1 --min-p 0.06 0
 # 3 occurred: its logit becomes 0 like all others, and 0 is the lowest of these
 is '--repetition-penalty' 0 '0 1' '' gen --ids -n 2 --repetition-penalty 1e60 3 2
 
+# a template that says what it was given; "a" follows nothing but is the assistant's first word
+cat >m/tokenizer_config.json <<'END'
+{"eos_token":{"content":"a"},"chat_template":[{"name":"default","template":"{% for m in messages %}{{ m.content }}{% endfor %}{{ bos_token }}{{ more }}{% if add_generation_prompt %}a{% endif %}"},
+{"name":"tool_use","template":"{{ tools[0].name }}{{ eos_token }}"}]}
+END
+is '--chat: what a user says' 0 'bc\303\251 \n' '' gen --chat c
+is '--chat from standard input' 0 'bc' '' sh -c 'echo c | lmgen -m m --chat -n 2'
+is '--chat: special tokens are read, none added' 0 'b' '' gen --chat -n 1 '<eos>'
+cat >chat.jsonl <<'END'
+{"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}],"id":"1"}
+{"prompt":"c"}
+{"messages":[],"tools":[{"name":"b"}]}
+{"messages":[{"role":"user","content":"b"}],"add_generation_prompt":false,"more":"ab"}
+END
+is '--chat: conversations, tools, more variables' 0 '{"prompt":"bca","text":"b","finish_reason":"length","id":"1"}\n{"prompt":"ca","text":"b","finish_reason":"length"}\n{"prompt":"ba","text":"b","finish_reason":"length"}\n{"prompt":"bab","text":"c","finish_reason":"length"}\n' \
+    '' sh -c 'lmgen -m m --chat -n 1 <chat.jsonl'
+is 'no messages' 1 '' "~standard input:1: there is no key 'messages'" sh -c "echo '{\"q\":1}' | lmgen -m m --chat"
+is 'messages that are none' 1 '' '~standard input:1: messages: not a list' sh -c "echo '{\"messages\":1}' | lmgen -m m --chat"
+printf '{{ messages[0].content -}}\n{%% if messages[0].content == "b" %%}{{ raise_exception("not b") }}{%% endif %%}' >m/chat_template.jinja
+is 'chat_template.jinja comes first' 0 'b' '' gen --chat -n 1 a
+is 'a conversation that the template refuses' 1 '' 'lmgen: m/chat_template.jinja:2: not b\n' gen --chat b
+echo '{% if %}' >m/chat_template.jinja
+is 'a template that is damaged' 1 '' '~m/chat_template.jinja:1: %} where an expression is due' gen --chat b
+rm m/chat_template.jinja
+echo '{"chat_template":[{"name":"x","template":""}]}' >m/tokenizer_config.json
+is 'none by default' 1 '' '~tokenizer_config.json: chat_template: none of them is named default' gen --chat b
+rm m/tokenizer_config.json
+echo '{"chat_template":"{{ messages[0].content[0] }}b"}' >m/chat_template.json
+is 'chat_template.json' 0 'c' '' gen --chat -n 1 abc
+rm m/chat_template.json
+is 'no template' 1 '' '~m: no chat template is in it' gen --chat b
+is '--chat with ids' 2 '' '~--chat goes with text' gen --chat --ids 1
+
 if [ -d "$shared/data/models" ]; then
     s=$shared/data/models/stories260K_hf
     is 'stories260K' 0 "$(tr -d '[],' <"$s/golden_ids.json" | sed 's/^1 //')" '' lmgen -m "$s" --ids -n 60 1

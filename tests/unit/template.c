@@ -7,6 +7,7 @@
 
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/par.h"
 #include "tests/tap.h"
 
 static struct err err;
@@ -194,6 +195,44 @@ static void check_spans(struct template_run *r, const struct template_input *in)
        out.spans[0].end == 8 && out.spans[1].start == 18 && out.spans[1].end == 21);
 }
 
+/* One template, a thread each with a run of its own. */
+struct shared_template {
+    const struct template *t;
+    const struct template_input *in;
+    bool good[8];
+};
+
+static void render_part(void *ctx, long slice, int thread)
+{
+    struct shared_template *s = ctx;
+    struct template_run *r = template_run_new();
+    struct template_result out;
+    struct err own;
+
+    (void)thread;
+    s->good[slice] = true;
+    for (int i = 0; i < 50; i++)
+        s->good[slice] &= template_render(s->t, r, s->in, &out, &own) == 0 && out.n == 10 && !memcmp(out.text, "user 3;1;2", 10);
+    template_run_free(r);
+}
+
+static void check_threads(const struct template_input *in)
+{
+    static const char text[] = "{% macro f(x) %}{{ x }}{{ ';' if not loop.last }}{% endmacro %}{{ m[0].role }} {{ l | join(';') }}";
+    struct shared_template s = { .in = in };
+    struct template *t = template_new(text, sizeof text - 1, "t", &err);
+    struct par *par = par_new(4);
+    bool good = true;
+
+    s.t = t;
+    par_for(par, 8, render_part, &s);
+    for (int i = 0; i < 8; i++)
+        good &= s.good[i];
+    OK(good);
+    par_free(par);
+    template_free(t);
+}
+
 /* ---- ../shared */
 
 struct shared {
@@ -288,7 +327,7 @@ int main(void)
     struct template_run *r = template_run_new();
     struct arena a;
     const struct json_value *vars;
-    struct template_input in = { .vars = &vars, .n_vars = 1, .now = now };
+    struct template_input in = { .vars = &vars, .n_vars = 1, .now = now, .memory = 16 << 20, .steps = 1000000 };
 
     arena_init(&a);
     vars = json_tree(&a, VARS, sizeof VARS - 1, "vars", &err);
@@ -297,6 +336,7 @@ int main(void)
         check_case(i, r, &in);
     check_limits(r, in);
     check_spans(r, &in);
+    check_threads(&in);
     check_file("data/tokenizers/chat/rendered.jsonl", (struct tm){ .tm_year = 126, .tm_mon = 7, .tm_mday = 22, .tm_wday = 6, .tm_yday = 233 },
                "vars", 503, 82, 0);
     check_file("golden/chat/renderings.jsonl", (struct tm){ .tm_year = 124, .tm_mon = 6, .tm_mday = 26, .tm_hour = 10, .tm_min = 30, .tm_wday = 5, .tm_yday = 207 },
