@@ -83,6 +83,7 @@ static void make_model(const char *dir, const char *dtype, uint64_t seed)
     struct scheme_stage all = { 0, 0, true, true };
     struct scheme_grid g = { .tp = 1 };
     struct tensor *t;
+    char *path = tree_join(dir, "model.safetensors");
     int n = 0;
 
     if (config_open(&c, dir, &err) < 0)
@@ -99,8 +100,12 @@ static void make_model(const char *dir, const char *dtype, uint64_t seed)
             t[n].size = (size_t)t[n].count * (size_t)dtype_table[t[n].dtype].bits / 8;
             n++;
         }
-    if (safetensors_save(tree_join(dir, "model.safetensors"), t, n, meta, 2, draw, &seed, &err) < 0)
+    if (safetensors_save(path, t, n, meta, 2, draw, &seed, &err) < 0)
         die("%s", err.msg);
+    free(path);
+    free(t);
+    scheme_free(&l);
+    config_close(&c);
 }
 
 static const struct {
