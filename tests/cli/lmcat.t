@@ -189,12 +189,12 @@ fi
 # what is not read yet does not pass for one text
 printf 'text,id\nhello,1\n' >t.csv
 gzip -c t.csv >t.TSV.gz
-printf 'WARC/1.0\r\nWARC-Type: response\r\n\r\n' >w
+printf 'WARC/1.0\r\nWARC-Type: response\r\n\r\n' >page
 printf '[\n  {"text": "a"}\n]\n' >array
 printf '[see above]\n' >note
 is 'a table' 1 '' 'lmcat: t.csv: a table, which is not read yet: --from txt takes it as one text\n' lmcat t.csv
 is 'a compressed one' 1 '' '~t.TSV.gz: a table' lmcat t.TSV.gz
-is 'a WARC' 1 '' '~lmcat: w: a WARC, which is not read' lmcat w
+is 'a WARC' 1 '' '~lmcat: page: a WARC, which is not read' lmcat page
 is 'a JSON array' 1 '' '~lmcat: array: a JSON array of objects, which is not read' lmcat array
 is 'left out' 0 '{"text":"[see above]\\n"}\n' '~1 bad documents skipped' lmcat --on-error=skip t.csv note
 is 'as a text' 0 '{"text":"text,id\\nhello,1\\n"}\n' '' lmcat --from txt t.csv
