@@ -7,11 +7,6 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 
-#define NO_PAIR UINT64_MAX
-#define NO_RANK UINT32_MAX
-#define SHORT 255 /* pieces up to so many bytes go without a heap */
-#define BLOCK 16
-
 /* The byte that a character of the byte alphabet stands for, or -1: 33-126, 161-172 and 174-255 for
  * themselves, U+0100 and on for the others in order. */
 static int alphabet_byte(uint32_t cp)
@@ -51,10 +46,8 @@ void bpe_release(struct bpe *b)
     free(b->made.slot);
     free(b->plain.slot);
     free(b->index);
-    free(b->pair);
-    free(b->merged);
-    free(b->byte_rank);
-    free(b->filter);
+    free(b->byte_merge);
+    merges_release(&b->merges);
     *b = (struct bpe){ 0 };
 }
 
@@ -152,44 +145,6 @@ const struct bpe_token *bpe_token(const struct bpe *b, uint32_t id)
     return id < b->n_ids && b->index[id] ? &b->token[b->index[id] - 1] : NULL;
 }
 
-static uint64_t pair_key(uint32_t left, uint32_t right)
-{
-    return (uint64_t)left << 43 | (uint64_t)right << 22;
-}
-
-static uint64_t pair_hash(uint64_t key)
-{
-    return key * 0x9e3779b97f4a7c15;
-}
-
-static size_t pair_slot(const struct bpe *b, uint64_t key)
-{
-    return (size_t)(pair_hash(key) >> (64 - b->pair_bits));
-}
-
-static void insert_pair(struct bpe *b, uint64_t key, uint32_t rank)
-{
-    size_t mask = ((size_t)1 << b->pair_bits) - 1, i = pair_slot(b, key);
-
-    while (b->pair[i] != NO_PAIR && (b->pair[i] ^ key) >> 22)
-        i = (i + 1) & mask;
-    b->pair[i] = key | rank; /* of two equal merges the later counts */
-}
-
-static void grow_pairs(struct bpe *b)
-{
-    uint64_t *old = b->pair;
-    size_t n = old ? (size_t)1 << b->pair_bits : 0;
-
-    b->pair_bits = old ? b->pair_bits + 1 : 10;
-    b->pair = xmalloc(((size_t)1 << b->pair_bits) * sizeof *b->pair);
-    memset(b->pair, 0xff, ((size_t)1 << b->pair_bits) * sizeof *b->pair);
-    for (size_t i = 0; i < n; i++)
-        if (old[i] != NO_PAIR)
-            insert_pair(b, old[i] >> 22 << 22, (uint32_t)old[i] & BPE_MAX_MERGES);
-    free(old);
-}
-
 int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err)
 {
     const char *part[3] = { left, right };
@@ -207,222 +162,55 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
             bad = i;
     }
     if (bad >= 0)
-        err_set(err, "merge %zu: '%.*s' is not in the vocabulary", b->n_merges, (int)(len[bad] < 100 ? len[bad] : 100),
+        err_set(err, "merge %zu: '%.*s' is not in the vocabulary", b->merges.n, (int)(len[bad] < 100 ? len[bad] : 100),
                 part[bad]);
     free(both);
     if (bad >= 0)
         return -1;
-    if (b->n_merges == BPE_MAX_MERGES)
-        return err_set(err, "more than %u merges", BPE_MAX_MERGES);
-    if (!b->pair || 2 * b->n_merges >= (size_t)1 << b->pair_bits)
-        grow_pairs(b);
-    insert_pair(b, pair_key(id[0], id[1]), (uint32_t)b->n_merges);
-    mem_grow(&b->merged, &b->merged_cap, b->n_merges + 1, sizeof *b->merged);
-    b->merged[b->n_merges++] = id[2];
+    if (b->merges.n == MERGES_MOST)
+        return err_set(err, "more than %u merges", MERGES_MOST);
+    merges_pair(&b->merges, id[0], id[1], merges_add(&b->merges, id[2]));
     return 0;
-}
-
-
-/* The rank of a merge, or NO_RANK.  Most pairs have none, which the filter tells without going to the table,
- * for which the processor's caches are too small. */
-static inline uint32_t rank(const struct bpe *b, uint32_t left, uint32_t right)
-{
-    uint64_t key = pair_key(left, right), hash = pair_hash(key), bit = hash >> (64 - b->filter_bits), found;
-    size_t mask = ((size_t)1 << b->pair_bits) - 1;
-
-    if (!(b->filter[bit / 64] >> bit % 64 & 1))
-        return NO_RANK;
-    for (size_t i = (size_t)(hash >> (64 - b->pair_bits)); (found = b->pair[i]) != NO_PAIR; i = (i + 1) & mask)
-        if (!((found ^ key) >> 22)) {
-            __builtin_prefetch(&b->merged[found & BPE_MAX_MERGES]);
-            return (uint32_t)found & BPE_MAX_MERGES;
-        }
-    return NO_RANK;
 }
 
 void bpe_finish(struct bpe *b)
 {
-    size_t slots;
-
-    if (!b->pair)
-        grow_pairs(b);
-    for (b->filter_bits = 12; (size_t)1 << b->filter_bits < 8 * b->n_merges; b->filter_bits++)
-        ;
-    b->filter = xcalloc((size_t)1 << (b->filter_bits - 6), sizeof *b->filter);
-    slots = (size_t)1 << b->pair_bits;
-    for (size_t i = 0; i < slots; i++)
-        if (b->pair[i] != NO_PAIR) {
-            uint64_t bit = pair_hash(b->pair[i] >> 22 << 22) >> (64 - b->filter_bits);
-
-            b->filter[bit / 64] |= (uint64_t)1 << bit % 64;
-        }
-    b->byte_rank = xmalloc(65536 * sizeof *b->byte_rank);
+    merges_finish(&b->merges);
+    b->byte_merge = xmalloc(65536 * sizeof *b->byte_merge);
     for (int left = 0; left < 256; left++)
         for (int right = 0; right < 256; right++) {
             bool both = b->byte_id[left] != BPE_NONE && b->byte_id[right] != BPE_NONE;
 
-            b->byte_rank[left << 8 | right] = both ? rank(b, b->byte_id[left], b->byte_id[right]) : NO_RANK;
+            b->byte_merge[left << 8 | right] =
+                both ? merges_find(&b->merges, b->byte_id[left], b->byte_id[right]) : MERGES_NONE;
         }
-}
-
-/* A piece of at most SHORT bytes: tokens by place, each with what the merge with the next one is worth, rank and
- * place in one number, and the least of each block of those. */
-struct pending {
-    uint32_t value[SHORT + 1], least[(SHORT + 1) / BLOCK];
-    uint8_t next[SHORT + 1], prev[SHORT + 1];
-};
-
-static void set_least(struct pending *p, size_t block)
-{
-    uint32_t least = NO_RANK;
-
-    for (size_t i = block * BLOCK; i < (block + 1) * BLOCK; i++)
-        least = p->value[i] < least ? p->value[i] : least;
-    p->least[block] = least;
-}
-
-static uint32_t value(const struct bpe *b, const uint32_t *id, size_t at, size_t next)
-{
-    uint32_t r = rank(b, id[at], id[next]);
-
-    return r == NO_RANK ? r : r << 8 | (uint32_t)at;
-}
-
-static size_t merge_short(const struct bpe *b, const char *piece, uint32_t *id, size_t n)
-{
-    const uint8_t *s = (const uint8_t *)piece;
-    size_t blocks = (n + BLOCK - 1) / BLOCK, used = 0;
-    struct pending p;
-
-    for (size_t i = 0; i < blocks * BLOCK; i++) {
-        uint32_t r = i + 1 < n ? b->byte_rank[s[i] << 8 | s[i + 1]] : NO_RANK;
-
-        p.value[i] = r == NO_RANK ? r : r << 8 | (uint32_t)i;
-        p.next[i] = (uint8_t)(i + 1);
-        p.prev[i] = (uint8_t)(i - 1);
-    }
-    for (size_t i = 0; i < blocks; i++)
-        set_least(&p, i);
-    for (;;) {
-        uint32_t best = NO_RANK;
-        size_t at, next, prev;
-
-        for (size_t i = 0; i < blocks; i++)
-            best = p.least[i] < best ? p.least[i] : best;
-        if (best == NO_RANK)
-            break;
-        at = best & 255;
-        next = p.next[at];
-        prev = at ? p.prev[at] : at;
-        id[at] = b->merged[best >> 8];
-        p.value[next] = NO_RANK;
-        if (next / BLOCK != at / BLOCK)
-            set_least(&p, next / BLOCK);
-        next = p.next[at] = p.next[next];
-        p.value[at] = next < n ? value(b, id, at, next) : NO_RANK;
-        if (next < n)
-            p.prev[next] = (uint8_t)at;
-        if (at)
-            p.value[prev] = value(b, id, prev, at);
-        if (prev / BLOCK != at / BLOCK)
-            set_least(&p, prev / BLOCK);
-        set_least(&p, at / BLOCK);
-    }
-    for (size_t i = 0; i < n; i = p.next[i])
-        id[used++] = id[i];
-    return used;
-}
-
-static void push(struct bpe_scratch *s, uint32_t r, size_t at)
-{
-    uint64_t v = (uint64_t)r << 32 | at;
-    size_t i;
-
-    if (r == NO_RANK)
-        return;
-    mem_grow(&s->heap, &s->heap_cap, s->heap_n + 1, sizeof *s->heap);
-    for (i = s->heap_n++; i && s->heap[(i - 1) / 4] > v; i = (i - 1) / 4)
-        s->heap[i] = s->heap[(i - 1) / 4];
-    s->heap[i] = v;
-}
-
-static uint64_t pop(struct bpe_scratch *s)
-{
-    uint64_t top = s->heap[0], v = s->heap[--s->heap_n];
-    size_t i = 0;
-
-    for (;;) {
-        size_t child = 4 * i + 1, least = child;
-
-        for (size_t k = child + 1; k < child + 4 && k < s->heap_n; k++)
-            if (s->heap[k] < s->heap[least])
-                least = k;
-        if (child >= s->heap_n || s->heap[least] >= v)
-            break;
-        s->heap[i] = s->heap[least];
-        i = least;
-    }
-    s->heap[i] = v;
-    return top;
-}
-
-/* Many tokens: a heap of (rank, position); what no longer holds when it comes up is dropped. */
-static size_t merge_long(const struct bpe *b, struct bpe_scratch *s, size_t n)
-{
-    uint32_t *id = s->id, end = (uint32_t)n;
-    size_t used = 0;
-
-    mem_grow(&s->next, &s->next_cap, n, sizeof *s->next);
-    mem_grow(&s->prev, &s->prev_cap, n, sizeof *s->prev);
-    s->heap_n = 0;
-    for (uint32_t i = 0; i < end; i++) {
-        s->next[i] = i + 1;
-        s->prev[i] = i - 1;
-        if (i + 1 < end)
-            push(s, rank(b, id[i], id[i + 1]), i);
-    }
-    while (s->heap_n) {
-        uint64_t top = pop(s);
-        uint32_t at = (uint32_t)top, r = (uint32_t)(top >> 32), next = s->next[at];
-
-        if (id[at] == BPE_NONE || next >= end || rank(b, id[at], id[next]) != r)
-            continue;
-        id[at] = b->merged[r];
-        id[next] = BPE_NONE;
-        s->next[at] = next = s->next[next];
-        if (next < end) {
-            s->prev[next] = at;
-            push(s, rank(b, id[at], id[next]), at);
-        }
-        if (at)
-            push(s, rank(b, id[s->prev[at]], id[at]), s->prev[at]);
-    }
-    for (uint32_t i = 0; i < end; i = s->next[i])
-        id[used++] = id[i];
-    return used;
 }
 
 size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n, uint32_t *out, uint8_t *missing)
 {
-    uint32_t whole = b->whole ? find(b, piece, n, false) : BPE_NONE, *id = out;
+    uint32_t whole = b->whole ? find(b, piece, n, false) : BPE_NONE, *id = out, first[MERGES_SHORT];
+    const uint8_t *byte = (const uint8_t *)piece;
 
     if (whole != BPE_NONE) {
         *out = whole;
         return 1;
     }
-    if (n > SHORT) {
+    if (n > MERGES_SHORT) {
         mem_grow(&s->id, &s->id_cap, n, sizeof *s->id);
         id = s->id;
     }
     for (size_t i = 0; i < n; i++) {
-        *missing = (uint8_t)piece[i];
+        *missing = byte[i];
         id[i] = b->byte_id[*missing];
         if (id[i] == BPE_NONE)
             return 0;
     }
-    if (n <= SHORT)
-        return merge_short(b, piece, id, n);
-    n = merge_long(b, s, n);
+    if (n <= MERGES_SHORT) {
+        for (size_t i = 0; i + 1 < n; i++)
+            first[i] = b->byte_merge[byte[i] << 8 | byte[i + 1]];
+        return merges_run(&b->merges, &s->merges, id, n, first);
+    }
+    n = merges_run(&b->merges, &s->merges, id, n, NULL);
     memcpy(out, id, n * sizeof *out);
     if (s->id_cap > 1 << 20) /* of one long piece */
         bpe_scratch_release(s);
@@ -432,8 +220,6 @@ size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece,
 void bpe_scratch_release(struct bpe_scratch *s)
 {
     free(s->id);
-    free(s->next);
-    free(s->prev);
-    free(s->heap);
+    merges_scratch_release(&s->merges);
     *s = (struct bpe_scratch){ 0 };
 }

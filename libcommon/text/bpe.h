@@ -1,8 +1,7 @@
 /* bpe.h - byte-level BPE: a vocabulary and its merges, and one piece of text to ids.
  *
- * Tokens are strings of bytes.  A merge has a rank, its place in the list; of all neighbours in a piece the
- * pair of the lowest rank merges, the leftmost first, until none is left.  A struct bpe is read-only once
- * bpe_finish() is done; a struct bpe_scratch belongs to one thread.
+ * Tokens are strings of bytes; merges.h merges them.  A struct bpe is read-only once bpe_finish() is done; a
+ * struct bpe_scratch belongs to one thread.
  */
 #ifndef LIBCOMMON_TEXT_BPE_H
 #define LIBCOMMON_TEXT_BPE_H
@@ -12,10 +11,10 @@
 #include <stdint.h>
 
 #include "libcommon/base/err.h"
+#include "libcommon/text/merges.h"
 
 #define BPE_NONE UINT32_MAX
-#define BPE_MAX_ID ((1u << 21) - 2) /* ids and ranks are packed into 64 bits */
-#define BPE_MAX_MERGES ((1u << 22) - 1)
+#define BPE_MAX_ID MERGES_MAX_ID
 
 /* Open addressing: 1 + the index of a token, 0 for none. */
 struct bpe_table {
@@ -38,12 +37,8 @@ struct bpe {
     uint32_t *index;      /* [n_ids] 1 + index of the token of an id, 0 for none */
     uint32_t n_ids;       /* highest id + 1 */
     uint32_t byte_id[256]; /* BPE_NONE where the vocabulary has no token of that byte */
-    uint64_t *pair;       /* open addressing: left id 21, right id 21, rank 22 bits; ~0 for none */
-    unsigned pair_bits, filter_bits;
-    uint64_t *filter; /* a bit for the hash of every pair */
-    uint32_t *merged;    /* [n_merges] id */
-    uint32_t *byte_rank; /* [65536] of the merge of two bytes, UINT32_MAX for none */
-    size_t n_merges, merged_cap;
+    struct merges merges;
+    uint32_t *byte_merge; /* [65536] index of the merge of two bytes, MERGES_NONE for none */
     bool whole; /* a piece that is a token is that token, whatever the merges say (ignore_merges) */
 };
 
@@ -68,9 +63,9 @@ uint32_t bpe_id(const struct bpe *b, const char *s, size_t n);
 const struct bpe_token *bpe_token(const struct bpe *b, uint32_t id);
 
 struct bpe_scratch {
-    uint32_t *id, *next, *prev;
-    uint64_t *heap; /* rank, position */
-    size_t id_cap, next_cap, prev_cap, heap_cap, heap_n;
+    uint32_t *id;
+    size_t id_cap;
+    struct merges_scratch merges;
 };
 
 void bpe_scratch_release(struct bpe_scratch *s);

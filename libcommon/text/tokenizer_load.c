@@ -190,16 +190,16 @@ static int load_merge(struct loader *l, struct json *j, enum json_type t)
             left_n -= right_n + 1;
         }
         if (!right || memchr(right, ' ', right_n))
-            return err_set(l->err, "merge %zu: not two strings with a space between", l->t->bpe.n_merges);
+            return err_set(l->err, "merge %zu: not two strings with a space between", l->t->bpe.merges.n);
     } else if (t == JSON_ARRAY) {
         if (json_next(j) == JSON_STRING)
             left = string(l, j, 0, &left_n);
         if (left && json_next(j) == JSON_STRING)
             right = string(l, j, 1, &right_n);
         if (!right || json_next(j) != JSON_ARRAY_END)
-            return err_set(l->err, "merge %zu: not two strings", l->t->bpe.n_merges);
+            return err_set(l->err, "merge %zu: not two strings", l->t->bpe.merges.n);
     } else {
-        return err_set(l->err, "merge %zu: not two strings", l->t->bpe.n_merges);
+        return err_set(l->err, "merge %zu: not two strings", l->t->bpe.merges.n);
     }
     return bpe_add_merge(&l->t->bpe, left, left_n, right, right_n, l->err);
 }

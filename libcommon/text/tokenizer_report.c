@@ -21,7 +21,7 @@ static void put(struct report *r, const struct tokenizer *t)
 
     report_string(r, "tokenizer", "byte-level BPE");
     report_number(r, "vocab_size", info->vocab_size);
-    report_number(r, "merges", t->bpe.n_merges);
+    report_number(r, "merges", t->bpe.merges.n);
     report_number(r, "added_tokens", t->n_added);
     report_string(r, "pattern", pretok_pattern(t->pretok));
     report_string(r, "scanner", info->pattern_name ? info->pattern_name : "regular expression");

@@ -1,0 +1,298 @@
+#include "libcommon/text/merges.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/mem.h"
+
+#define NO_PAIR UINT64_MAX
+#define NO_RANK UINT32_MAX
+#define BLOCK 16
+
+void merges_release(struct merges *m)
+{
+    free(m->pair);
+    free(m->filter);
+    free(m->made);
+    free(m->rank);
+    free(m->undone);
+    *m = (struct merges){ 0 };
+}
+
+static uint64_t pair_key(uint32_t left, uint32_t right)
+{
+    return (uint64_t)left << 43 | (uint64_t)right << 22;
+}
+
+static uint64_t pair_hash(uint64_t key)
+{
+    return key * 0x9e3779b97f4a7c15;
+}
+
+static void insert_pair(struct merges *m, uint64_t key, uint32_t index)
+{
+    size_t mask = ((size_t)1 << m->pair_bits) - 1, i = (size_t)(pair_hash(key) >> (64 - m->pair_bits));
+
+    while (m->pair[i] != NO_PAIR && (m->pair[i] ^ key) >> 22)
+        i = (i + 1) & mask;
+    m->n_pairs += m->pair[i] == NO_PAIR;
+    m->pair[i] = key | index;
+}
+
+static void grow_pairs(struct merges *m)
+{
+    uint64_t *old = m->pair;
+    size_t n = old ? (size_t)1 << m->pair_bits : 0;
+
+    m->pair_bits = old ? m->pair_bits + 1 : 10;
+    m->pair = xmalloc(((size_t)1 << m->pair_bits) * sizeof *m->pair);
+    memset(m->pair, 0xff, ((size_t)1 << m->pair_bits) * sizeof *m->pair);
+    m->n_pairs = 0;
+    for (size_t i = 0; i < n; i++)
+        if (old[i] != NO_PAIR)
+            insert_pair(m, old[i] >> 22 << 22, (uint32_t)old[i] & MERGES_MOST);
+    free(old);
+}
+
+uint32_t merges_add(struct merges *m, uint32_t made)
+{
+    mem_grow(&m->made, &m->cap, m->n + 1, sizeof *m->made);
+    m->made[m->n] = made;
+    return (uint32_t)m->n++;
+}
+
+void merges_pair(struct merges *m, uint32_t left, uint32_t right, uint32_t index)
+{
+    if (!m->pair || 2 * m->n_pairs >= (size_t)1 << m->pair_bits)
+        grow_pairs(m);
+    insert_pair(m, pair_key(left, right), index);
+}
+
+/* Most pairs have no merge, which the filter tells without going to the table, for which the processor's caches
+ * are too small. */
+static inline uint32_t find(const struct merges *m, uint32_t left, uint32_t right)
+{
+    uint64_t key = pair_key(left, right), hash = pair_hash(key), bit = hash >> (64 - m->filter_bits), found;
+    size_t mask = ((size_t)1 << m->pair_bits) - 1;
+
+    if (!(m->filter[bit / 64] >> bit % 64 & 1))
+        return MERGES_NONE;
+    for (size_t i = (size_t)(hash >> (64 - m->pair_bits)); (found = m->pair[i]) != NO_PAIR; i = (i + 1) & mask)
+        if (!((found ^ key) >> 22)) {
+            __builtin_prefetch(&m->made[found & MERGES_MOST]);
+            return (uint32_t)found & MERGES_MOST;
+        }
+    return MERGES_NONE;
+}
+
+uint32_t merges_find(const struct merges *m, uint32_t left, uint32_t right)
+{
+    return find(m, left, right);
+}
+
+void merges_finish(struct merges *m)
+{
+    size_t slots;
+
+    if (!m->pair)
+        grow_pairs(m);
+    for (m->filter_bits = 12; (size_t)1 << m->filter_bits < 8 * m->n_pairs; m->filter_bits++)
+        ;
+    m->filter = xcalloc((size_t)1 << (m->filter_bits - 6), sizeof *m->filter);
+    slots = (size_t)1 << m->pair_bits;
+    for (size_t i = 0; i < slots; i++)
+        if (m->pair[i] != NO_PAIR) {
+            uint64_t bit = pair_hash(m->pair[i] >> 22 << 22) >> (64 - m->filter_bits);
+
+            m->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+        }
+}
+
+static inline uint32_t rank_of(const struct merges *m, uint32_t index)
+{
+    return index == MERGES_NONE || !m->rank ? index : m->rank[index];
+}
+
+/* A list of at most MERGES_SHORT ids: each with the merge with the next one, what that is worth, rank and place in
+ * one number, and the least of each block of those. */
+struct pending {
+    uint32_t value[MERGES_SHORT + 1], index[MERGES_SHORT + 1], least[(MERGES_SHORT + 1) / BLOCK];
+    uint8_t next[MERGES_SHORT + 1], prev[MERGES_SHORT + 1];
+};
+
+static void set_least(struct pending *p, size_t block)
+{
+    uint32_t least = NO_RANK;
+
+    for (size_t i = block * BLOCK; i < (block + 1) * BLOCK; i++)
+        least = p->value[i] < least ? p->value[i] : least;
+    p->least[block] = least;
+}
+
+static inline void set_value(const struct merges *m, struct pending *p, size_t at, uint32_t index)
+{
+    p->index[at] = index;
+    p->value[at] = index == MERGES_NONE ? NO_RANK : rank_of(m, index) << 8 | (uint32_t)at;
+}
+
+static void start_short(const struct merges *m, struct pending *p, const uint32_t *id, size_t n, const uint32_t *first)
+{
+    size_t blocks = (n + BLOCK - 1) / BLOCK;
+
+    for (size_t i = 0; i < blocks * BLOCK; i++) {
+        set_value(m, p, i, i + 1 >= n ? MERGES_NONE : first ? first[i] : find(m, id[i], id[i + 1]));
+        p->next[i] = (uint8_t)(i + 1);
+        p->prev[i] = (uint8_t)(i - 1);
+    }
+    for (size_t i = 0; i < blocks; i++)
+        set_least(p, i);
+}
+
+static size_t merge_short(const struct merges *m, uint32_t *id, size_t n, const uint32_t *first)
+{
+    size_t blocks = (n + BLOCK - 1) / BLOCK, used = 0;
+    struct pending p;
+
+    start_short(m, &p, id, n, first);
+    for (;;) {
+        uint32_t best = NO_RANK;
+        size_t at, next, prev;
+
+        for (size_t i = 0; i < blocks; i++)
+            best = p.least[i] < best ? p.least[i] : best;
+        if (best == NO_RANK)
+            break;
+        at = best & 255;
+        next = p.next[at];
+        prev = at ? p.prev[at] : at;
+        id[at] = m->made[p.index[at]];
+        p.value[next] = NO_RANK;
+        if (next / BLOCK != at / BLOCK)
+            set_least(&p, next / BLOCK);
+        next = p.next[at] = p.next[next];
+        set_value(m, &p, at, next < n ? find(m, id[at], id[next]) : MERGES_NONE);
+        if (next < n)
+            p.prev[next] = (uint8_t)at;
+        if (at)
+            set_value(m, &p, prev, find(m, id[prev], id[at]));
+        if (prev / BLOCK != at / BLOCK)
+            set_least(&p, prev / BLOCK);
+        set_least(&p, at / BLOCK);
+    }
+    for (size_t i = 0; i < n; i = p.next[i])
+        id[used++] = id[i];
+    return used;
+}
+
+static void push(const struct merges *m, struct merges_scratch *s, const uint32_t *id, uint32_t at, uint32_t index)
+{
+    uint64_t v = (uint64_t)rank_of(m, index) << 32 | at;
+    size_t i;
+
+    if (index == MERGES_NONE)
+        return;
+    if (m->undone && m->undone[index]) {
+        s->parts[index][0] = id[at];
+        s->parts[index][1] = id[s->next[at]];
+    }
+    mem_grow(&s->heap, &s->heap_cap, s->heap_n + 1, sizeof *s->heap);
+    for (i = s->heap_n++; i && s->heap[(i - 1) / 4] > v; i = (i - 1) / 4)
+        s->heap[i] = s->heap[(i - 1) / 4];
+    s->heap[i] = v;
+}
+
+static uint64_t pop(struct merges_scratch *s)
+{
+    uint64_t top = s->heap[0], v = s->heap[--s->heap_n];
+    size_t i = 0;
+
+    for (;;) {
+        size_t child = 4 * i + 1, least = child;
+
+        for (size_t k = child + 1; k < child + 4 && k < s->heap_n; k++)
+            if (s->heap[k] < s->heap[least])
+                least = k;
+        if (child >= s->heap_n || s->heap[least] >= v)
+            break;
+        s->heap[i] = s->heap[least];
+        i = least;
+    }
+    s->heap[i] = v;
+    return top;
+}
+
+static void start_long(const struct merges *m, struct merges_scratch *s, const uint32_t *id, uint32_t n,
+                       const uint32_t *first)
+{
+    mem_grow(&s->next, &s->next_cap, n, sizeof *s->next);
+    mem_grow(&s->prev, &s->prev_cap, n, sizeof *s->prev);
+    if (m->undone)
+        mem_grow(&s->parts, &s->parts_cap, m->n, sizeof *s->parts);
+    s->heap_n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        s->next[i] = i + 1;
+        s->prev[i] = i - 1;
+    }
+    for (uint32_t i = 0; i + 1 < n; i++)
+        push(m, s, id, i, first ? first[i] : find(m, id[i], id[i + 1]));
+}
+
+/* Many ids: a heap of (rank, position); what no longer holds when it comes up is dropped.  Merges to be undone are
+ * seen in SentencePiece's order: all neighbours, then of each merge the one to its left first. */
+static size_t merge_long(const struct merges *m, struct merges_scratch *s, uint32_t *id, size_t n,
+                         const uint32_t *first)
+{
+    uint32_t end = (uint32_t)n;
+    size_t used = 0;
+
+    start_long(m, s, id, end, first);
+    while (s->heap_n) {
+        uint64_t top = pop(s);
+        uint32_t at = (uint32_t)top, next = s->next[at], index;
+
+        if (id[at] == MERGES_NONE || next >= end)
+            continue;
+        index = find(m, id[at], id[next]);
+        if (rank_of(m, index) != (uint32_t)(top >> 32))
+            continue;
+        id[at] = m->made[index];
+        id[next] = MERGES_NONE;
+        s->next[at] = next = s->next[next];
+        if (at)
+            push(m, s, id, s->prev[at], find(m, id[s->prev[at]], id[at]));
+        if (next < end) {
+            s->prev[next] = at;
+            push(m, s, id, at, find(m, id[at], id[next]));
+        }
+    }
+    for (uint32_t i = 0; i < end; i = s->next[i])
+        id[used++] = id[i];
+    return used;
+}
+
+size_t merges_run(const struct merges *m, struct merges_scratch *s, uint32_t *id, size_t n, const uint32_t *first)
+{
+    if (n < 2)
+        return n;
+    if (n <= MERGES_SHORT && !m->undone)
+        return merge_short(m, id, n, first);
+    n = merge_long(m, s, id, n, first);
+    if (s->next_cap > 1 << 20) { /* of one long list; what is undone is still to be read */
+        free(s->next);
+        free(s->prev);
+        free(s->heap);
+        s->next = s->prev = NULL;
+        s->heap = NULL;
+        s->next_cap = s->prev_cap = s->heap_cap = 0;
+    }
+    return n;
+}
+
+void merges_scratch_release(struct merges_scratch *s)
+{
+    free(s->next);
+    free(s->prev);
+    free(s->heap);
+    free(s->parts);
+    *s = (struct merges_scratch){ 0 };
+}
