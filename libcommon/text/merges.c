@@ -129,18 +129,23 @@ static void set_least(struct pending *p, size_t block)
     p->least[block] = least;
 }
 
-static inline void set_value(const struct merges *m, struct pending *p, size_t at, uint32_t index)
+/* Where the index is the rank (m->rank is NULL), it is not kept beside. */
+static inline void set_value(const struct merges *m, struct pending *p, bool ranked, size_t at, uint32_t index)
 {
-    p->index[at] = index;
-    p->value[at] = index == MERGES_NONE ? NO_RANK : rank_of(m, index) << 8 | (uint32_t)at;
+    if (ranked)
+        p->index[at] = index;
+    if (ranked && index != MERGES_NONE)
+        index = m->rank[index];
+    p->value[at] = index == MERGES_NONE ? NO_RANK : index << 8 | (uint32_t)at;
 }
 
-static void start_short(const struct merges *m, struct pending *p, const uint32_t *id, size_t n, const uint32_t *first)
+static inline void start_short(const struct merges *m, struct pending *p, bool ranked, const uint32_t *id, size_t n,
+                               const uint32_t *first)
 {
     size_t blocks = (n + BLOCK - 1) / BLOCK;
 
     for (size_t i = 0; i < blocks * BLOCK; i++) {
-        set_value(m, p, i, i + 1 >= n ? MERGES_NONE : first ? first[i] : find(m, id[i], id[i + 1]));
+        set_value(m, p, ranked, i, i + 1 >= n ? MERGES_NONE : first ? first[i] : find(m, id[i], id[i + 1]));
         p->next[i] = (uint8_t)(i + 1);
         p->prev[i] = (uint8_t)(i - 1);
     }
@@ -148,12 +153,13 @@ static void start_short(const struct merges *m, struct pending *p, const uint32_
         set_least(p, i);
 }
 
-static size_t merge_short(const struct merges *m, uint32_t *id, size_t n, const uint32_t *first)
+static inline __attribute__((always_inline)) size_t merge_short(const struct merges *m, bool ranked, uint32_t *id,
+                                                                size_t n, const uint32_t *first)
 {
     size_t blocks = (n + BLOCK - 1) / BLOCK, used = 0;
     struct pending p;
 
-    start_short(m, &p, id, n, first);
+    start_short(m, &p, ranked, id, n, first);
     for (;;) {
         uint32_t best = NO_RANK;
         size_t at, next, prev;
@@ -165,16 +171,16 @@ static size_t merge_short(const struct merges *m, uint32_t *id, size_t n, const 
         at = best & 255;
         next = p.next[at];
         prev = at ? p.prev[at] : at;
-        id[at] = m->made[p.index[at]];
+        id[at] = m->made[ranked ? p.index[at] : best >> 8];
         p.value[next] = NO_RANK;
         if (next / BLOCK != at / BLOCK)
             set_least(&p, next / BLOCK);
         next = p.next[at] = p.next[next];
-        set_value(m, &p, at, next < n ? find(m, id[at], id[next]) : MERGES_NONE);
+        set_value(m, &p, ranked, at, next < n ? find(m, id[at], id[next]) : MERGES_NONE);
         if (next < n)
             p.prev[next] = (uint8_t)at;
         if (at)
-            set_value(m, &p, prev, find(m, id[prev], id[at]));
+            set_value(m, &p, ranked, prev, find(m, id[prev], id[at]));
         if (prev / BLOCK != at / BLOCK)
             set_least(&p, prev / BLOCK);
         set_least(&p, at / BLOCK);
@@ -275,7 +281,7 @@ size_t merges_run(const struct merges *m, struct merges_scratch *s, uint32_t *id
     if (n < 2)
         return n;
     if (n <= MERGES_SHORT && !m->undone)
-        return merge_short(m, id, n, first);
+        return m->rank ? merge_short(m, true, id, n, first) : merge_short(m, false, id, n, first);
     n = merge_long(m, s, id, n, first);
     if (s->next_cap > 1 << 20) { /* of one long list; what is undone is still to be read */
         free(s->next);

@@ -1,0 +1,90 @@
+#include "libcommon/text/lexicon.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/hash.h"
+#include "libcommon/base/mem.h"
+
+void lexicon_release(struct lexicon *l)
+{
+    free(l->bytes);
+    free(l->item);
+    free(l->slot);
+    free(l->index);
+    *l = (struct lexicon){ 0 };
+}
+
+int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_t most, struct err *err)
+{
+    if (id > most)
+        return err_set(err, "id %llu is above %u", (unsigned long long)id, most);
+    if (n > UINT32_MAX || l->n == UINT32_MAX)
+        return err_set(err, "a string of %zu bytes", n);
+    mem_grow(&l->bytes, &l->bytes_cap, l->bytes_n + n, 1);
+    mem_grow(&l->item, &l->cap, l->n + 1, sizeof *l->item);
+    l->item[l->n++] = (struct lexicon_item){ .at = l->bytes_n, .len = (uint32_t)n, .id = (uint32_t)id };
+    if (n)
+        memcpy(l->bytes + l->bytes_n, s, n);
+    l->bytes_n += n;
+    return 0;
+}
+
+/* The slot of a string, or the empty one where it would stand. */
+static uint64_t *slot_of(const struct lexicon *l, const char *s, size_t n, uint64_t hash)
+{
+    size_t mask = ((size_t)1 << l->bits) - 1;
+    uint64_t found;
+
+    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+        const struct lexicon_item *t;
+
+        found = l->slot[i];
+        if (!found)
+            return &l->slot[i];
+        if ((found ^ hash) >> 32)
+            continue;
+        t = &l->item[(uint32_t)found - 1];
+        if (t->len == n && memcmp(l->bytes + t->at, s, n) == 0)
+            return &l->slot[i];
+    }
+}
+
+int lexicon_index(struct lexicon *l, struct err *err)
+{
+    for (l->bits = 4; (size_t)1 << l->bits < 2 * l->n; l->bits++)
+        ;
+    l->slot = xcalloc((size_t)1 << l->bits, sizeof *l->slot);
+    for (size_t i = 0; i < l->n; i++)
+        l->n_ids = l->item[i].id >= l->n_ids ? l->item[i].id + 1 : l->n_ids;
+    l->index = xcalloc((size_t)l->n_ids + 1, sizeof *l->index);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct lexicon_item *t = &l->item[i];
+        uint64_t hash = hash_bytes(l->bytes + t->at, t->len, 0), *slot = slot_of(l, l->bytes + t->at, t->len, hash);
+
+        if (*slot)
+            return err_set(err, "ids %u and %u have one string", l->item[(uint32_t)*slot - 1].id, t->id);
+        if (l->index[t->id])
+            return err_set(err, "two strings have the id %u", t->id);
+        *slot = hash >> 32 << 32 | (i + 1);
+        l->index[t->id] = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
+uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n)
+{
+    uint64_t found = *slot_of(l, s, n, hash_bytes(s, n, 0));
+
+    return found ? l->item[(uint32_t)found - 1].id : LEXICON_NONE;
+}
+
+const char *lexicon_string(const struct lexicon *l, uint32_t id, size_t *n)
+{
+    const struct lexicon_item *t = id < l->n_ids && l->index[id] ? &l->item[l->index[id] - 1] : NULL;
+
+    if (!t)
+        return NULL;
+    *n = t->len;
+    return l->bytes + t->at;
+}

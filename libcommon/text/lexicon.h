@@ -1,0 +1,39 @@
+/* lexicon.h - strings with ids, found by either.
+ *
+ * A string is any bytes.  Read-only once lexicon_index() is done.
+ */
+#ifndef LIBCOMMON_TEXT_LEXICON_H
+#define LIBCOMMON_TEXT_LEXICON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+
+#define LEXICON_NONE UINT32_MAX
+
+struct lexicon {
+    char *bytes; /* of all strings */
+    size_t bytes_n, bytes_cap;
+    struct lexicon_item {
+        uint64_t at; /* in bytes */
+        uint32_t len, id;
+    } *item; /* as they were added */
+    size_t n, cap;
+    uint64_t *slot; /* open addressing: 1 + the index of an item below, the top of its hash above; 0 for none */
+    unsigned bits;
+    uint32_t *index; /* [n_ids] 1 + index of the item of an id, 0 for none */
+    uint32_t n_ids;  /* highest id + 1 */
+};
+
+void lexicon_release(struct lexicon *l);
+/* Copies the string.  -1: an id above `most`, or 4 GiB. */
+int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_t most, struct err *err);
+/* All are there.  -1: two have one id or one string. */
+int lexicon_index(struct lexicon *l, struct err *err);
+/* The id, or LEXICON_NONE. */
+uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n);
+/* The string of an id, borrowed, or NULL. */
+const char *lexicon_string(const struct lexicon *l, uint32_t id, size_t *n);
+
+#endif
