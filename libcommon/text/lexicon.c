@@ -1,5 +1,6 @@
 #include "libcommon/text/lexicon.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ void lexicon_release(struct lexicon *l)
     free(l->bytes);
     free(l->item);
     free(l->slot);
+    free(l->filter);
     free(l->index);
     *l = (struct lexicon){ 0 };
 }
@@ -50,11 +52,17 @@ static uint64_t *slot_of(const struct lexicon *l, const char *s, size_t n, uint6
     }
 }
 
+static size_t filter_bit(const struct lexicon *l, uint64_t hash)
+{
+    return (size_t)(hash >> 16) & (((size_t)1 << (l->bits + 3)) - 1);
+}
+
 int lexicon_index(struct lexicon *l, struct err *err)
 {
     for (l->bits = 4; (size_t)1 << l->bits < 2 * l->n; l->bits++)
         ;
     l->slot = xcalloc((size_t)1 << l->bits, sizeof *l->slot);
+    l->filter = xcalloc((size_t)1 << (l->bits - 3), sizeof *l->filter);
     for (size_t i = 0; i < l->n; i++)
         l->n_ids = l->item[i].id >= l->n_ids ? l->item[i].id + 1 : l->n_ids;
     l->index = xcalloc((size_t)l->n_ids + 1, sizeof *l->index);
@@ -67,16 +75,49 @@ int lexicon_index(struct lexicon *l, struct err *err)
         if (l->index[t->id])
             return err_set(err, "two strings have the id %u", t->id);
         *slot = hash >> 32 << 32 | (i + 1);
+        l->filter[filter_bit(l, hash) / 64] |= (uint64_t)1 << filter_bit(l, hash) % 64;
         l->index[t->id] = (uint32_t)i + 1;
     }
     return 0;
 }
 
-uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n)
+static bool maybe(const struct lexicon *l, uint64_t hash)
 {
-    uint64_t found = *slot_of(l, s, n, hash_bytes(s, n, 0));
+    size_t bit = filter_bit(l, hash);
+
+    return l->filter[bit / 64] >> bit % 64 & 1;
+}
+
+static uint32_t find(const struct lexicon *l, const char *s, size_t n, uint64_t hash)
+{
+    uint64_t found = maybe(l, hash) ? *slot_of(l, s, n, hash) : 0;
 
     return found ? l->item[(uint32_t)found - 1].id : LEXICON_NONE;
+}
+
+uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n)
+{
+    return find(l, s, n, hash_bytes(s, n, 0));
+}
+
+void lexicon_find_all(const struct lexicon *l, struct lexicon_query *query, size_t n)
+{
+    size_t mask = ((size_t)1 << l->bits) - 1;
+
+    for (struct lexicon_query *q = query; q < query + n; q++) {
+        q->hash = hash_bytes(q->s, q->n, 0);
+        q->id = maybe(l, q->hash);
+        if (q->id)
+            __builtin_prefetch(&l->slot[q->hash & mask]);
+    }
+    for (struct lexicon_query *q = query; q < query + n; q++)
+        if (q->id && (q->id = (uint32_t)l->slot[q->hash & mask]) != 0)
+            __builtin_prefetch(&l->item[q->id - 1]);
+    for (struct lexicon_query *q = query; q < query + n; q++)
+        if (q->id)
+            __builtin_prefetch(l->bytes + l->item[q->id - 1].at);
+    for (struct lexicon_query *q = query; q < query + n; q++)
+        q->id = find(l, q->s, q->n, q->hash);
 }
 
 const char *lexicon_string(const struct lexicon *l, uint32_t id, size_t *n)

@@ -22,6 +22,7 @@ struct lexicon {
     size_t n, cap;
     uint64_t *slot; /* open addressing: 1 + the index of an item below, the top of its hash above; 0 for none */
     unsigned bits;
+    uint64_t *filter; /* 8 bits a slot: most strings that are not there are known without going to the table */
     uint32_t *index; /* [n_ids] 1 + index of the item of an id, 0 for none */
     uint32_t n_ids;  /* highest id + 1 */
 };
@@ -33,6 +34,14 @@ int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_
 int lexicon_index(struct lexicon *l, struct err *err);
 /* The id, or LEXICON_NONE. */
 uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n);
+/* The same for many strings, whose look-ups wait for memory together: the ids into query[].id. */
+struct lexicon_query {
+    const char *s;
+    size_t n;
+    uint64_t hash; /* of no use to the caller */
+    uint32_t id;
+};
+void lexicon_find_all(const struct lexicon *l, struct lexicon_query *query, size_t n);
 /* The string of an id, borrowed, or NULL. */
 const char *lexicon_string(const struct lexicon *l, uint32_t id, size_t *n);
 

@@ -39,12 +39,14 @@ static void insert_pair(struct merges *m, uint64_t key, uint32_t index)
     m->pair[i] = key | index;
 }
 
-static void grow_pairs(struct merges *m)
+/* Make room for twice `need` pairs. */
+static void grow_pairs(struct merges *m, size_t need)
 {
     uint64_t *old = m->pair;
     size_t n = old ? (size_t)1 << m->pair_bits : 0;
 
-    m->pair_bits = old ? m->pair_bits + 1 : 10;
+    for (m->pair_bits = old ? m->pair_bits : 10; (size_t)1 << m->pair_bits < 2 * need; m->pair_bits++)
+        ;
     m->pair = xmalloc(((size_t)1 << m->pair_bits) * sizeof *m->pair);
     memset(m->pair, 0xff, ((size_t)1 << m->pair_bits) * sizeof *m->pair);
     m->n_pairs = 0;
@@ -64,8 +66,19 @@ uint32_t merges_add(struct merges *m, uint32_t made)
 void merges_pair(struct merges *m, uint32_t left, uint32_t right, uint32_t index)
 {
     if (!m->pair || 2 * m->n_pairs >= (size_t)1 << m->pair_bits)
-        grow_pairs(m);
+        grow_pairs(m, m->n_pairs + 1);
     insert_pair(m, pair_key(left, right), index);
+}
+
+void merges_pairs(struct merges *m, const struct merges_pair *p, size_t n)
+{
+    grow_pairs(m, m->n_pairs + n);
+    for (size_t i = 0; i < n; i++) {
+        const struct merges_pair *ahead = &p[i + 16 < n ? i + 16 : i];
+
+        __builtin_prefetch(&m->pair[pair_hash(pair_key(ahead->left, ahead->right)) >> (64 - m->pair_bits)]);
+        insert_pair(m, pair_key(p[i].left, p[i].right), p[i].index);
+    }
 }
 
 /* Most pairs have no merge, which the filter tells without going to the table, for which the processor's caches
@@ -95,7 +108,7 @@ void merges_finish(struct merges *m)
     size_t slots;
 
     if (!m->pair)
-        grow_pairs(m);
+        grow_pairs(m, 0);
     for (m->filter_bits = 12; (size_t)1 << m->filter_bits < 8 * m->n_pairs; m->filter_bits++)
         ;
     m->filter = xcalloc((size_t)1 << (m->filter_bits - 6), sizeof *m->filter);

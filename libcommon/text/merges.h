@@ -33,6 +33,11 @@ void merges_release(struct merges *m);
 uint32_t merges_add(struct merges *m, uint32_t made);
 /* A pair of ids <= MERGES_MAX_ID is this merge; of two equal pairs the later counts. */
 void merges_pair(struct merges *m, uint32_t left, uint32_t right, uint32_t index);
+/* The same for many. */
+struct merges_pair {
+    uint32_t left, right, index;
+};
+void merges_pairs(struct merges *m, const struct merges_pair *p, size_t n);
 /* All pairs are there. */
 void merges_finish(struct merges *m);
 /* The index of the merge of two ids, or MERGES_NONE. */

@@ -204,7 +204,7 @@ static void prepare_user(struct spm *m)
     free(k);
 }
 
-int spm_prepare_unigram(struct spm *m, struct err *err)
+static int prepare_unigram(struct spm *m, struct err *err)
 {
     struct trie_key *k;
     double *score;
@@ -249,7 +249,7 @@ static void prepare_border(struct spm *m)
         border_add(&m->border, m->names.bytes + m->names.item[i].at, m->names.item[i].len);
 }
 
-static int prepare_chars(struct spm *m)
+static void prepare_chars(struct spm *m)
 {
     for (size_t i = 0; i < m->names.n; i++) {
         const struct lexicon_item *t = &m->names.item[i];
@@ -258,7 +258,6 @@ static int prepare_chars(struct spm *m)
         if (utf8_decode(m->names.bytes + t->at, t->len, &cp) == (int)t->len)
             charids_set(&m->chars, cp, t->id);
     }
-    return 0;
 }
 
 static uint32_t own_id(const struct spm *m, int k, const char *usual)
@@ -289,8 +288,8 @@ int spm_prepare(struct spm *m, struct err *err)
     prepare_border(m);
     prepare_chars(m);
     if (info->model == SPM_BPE)
-        return spm_prepare_bpe(m, err);
-    return info->model == SPM_UNIGRAM ? spm_prepare_unigram(m, err) : 0;
+        spm_prepare_bpe(m);
+    return info->model == SPM_UNIGRAM ? prepare_unigram(m, err) : 0;
 }
 
 const struct border *spm_border(const struct spm *m)

@@ -10,11 +10,13 @@
 /* A character that is no piece; it may be part of one. */
 #define LONE(cp) (SPM_MOST + 1 + (cp))
 
+#define CUTS 512 /* looked up together */
+
 _Static_assert(LONE(0x10ffff) <= MERGES_MAX_ID, "ids of characters fit");
 
 struct ranked {
     float score;
-    uint32_t id;
+    uint32_t at; /* in m->names */
 };
 
 static int by_score(const void *a, const void *b)
@@ -23,7 +25,7 @@ static int by_score(const void *a, const void *b)
 
     if (x->score < y->score || x->score > y->score)
         return x->score < y->score ? 1 : -1;
-    return x->id < y->id ? -1 : x->id > y->id;
+    return x->at < y->at ? -1 : x->at > y->at;
 }
 
 static size_t char_length(const char *s)
@@ -33,77 +35,138 @@ static size_t char_length(const char *s)
     return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 }
 
-/* The id of a symbol that can merge, or SPM_NONE: user-defined ones stay as they are. */
-static uint32_t part_id(const struct spm *m, const char *s, size_t n)
-{
-    uint32_t cp, id;
+/* Pieces cut in two, some at a time. */
+struct cuts {
+    struct lexicon_query *left, *right;
+    uint32_t *index; /* of the merge that makes the piece, and its end */
+    const char **end;
+    size_t n, left_cap, right_cap, index_cap, end_cap;
+    struct merges_pair *pair; /* what was found */
+    size_t n_pairs, pair_cap;
+};
 
-    if (n == char_length(s)) {
-        utf8_decode(s, n, &cp);
+static void add_cuts(struct spm *m, struct cuts *c, const struct lexicon_item *t, uint32_t index)
+{
+    const char *s = m->names.bytes + t->at;
+
+    for (size_t cut = char_length(s); cut < t->len; cut += char_length(s + cut)) {
+        mem_grow(&c->left, &c->left_cap, c->n + 1, sizeof *c->left);
+        mem_grow(&c->index, &c->index_cap, c->n + 1, sizeof *c->index);
+        mem_grow(&c->end, &c->end_cap, c->n + 1, sizeof *c->end);
+        c->left[c->n] = (struct lexicon_query){ .s = s, .n = cut };
+        c->end[c->n] = s + t->len;
+        c->index[c->n++] = index;
+        if (m->merges.undone && m->merges.undone[index])
+            m->made_by[t->id] = index;
+    }
+}
+
+/* A symbol that can merge, or SPM_NONE: user-defined ones stay as they are. */
+static uint32_t part_id(const struct spm *m, const struct lexicon_query *q)
+{
+    uint32_t id = q->id, cp;
+
+    if (q->n == char_length(q->s)) {
+        utf8_decode(q->s, q->n, &cp);
         id = charids_get(&m->chars, cp);
         if (id == CHARIDS_NONE)
             return LONE(cp);
-    } else {
-        id = lexicon_find(&m->names, s, n);
     }
     return id == LEXICON_NONE || m->type[id] == SPM_USER_DEFINED ? SPM_NONE : id;
 }
 
-static bool add_pairs(struct spm *m, uint32_t id, uint32_t index)
+/* The pairs of the cuts: where the left part is a piece, the right one is looked for. */
+static void find_cuts(const struct spm *m, struct cuts *c)
 {
-    bool any = false;
-    size_t n;
-    const char *s = lexicon_string(&m->names, id, &n);
+    size_t n = 0;
 
-    for (size_t cut = char_length(s); cut < n; cut += char_length(s + cut)) {
-        uint32_t left = part_id(m, s, cut), right = left == SPM_NONE ? left : part_id(m, s + cut, n - cut);
+    lexicon_find_all(&m->names, c->left, c->n);
+    mem_grow(&c->right, &c->right_cap, c->n, sizeof *c->right);
+    mem_grow(&c->pair, &c->pair_cap, c->n_pairs + c->n, sizeof *c->pair);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct lexicon_query *q = &c->left[i];
+        uint32_t left = part_id(m, q);
+        const char *s = q->s + q->n;
 
-        if (right != SPM_NONE)
-            merges_pair(&m->merges, left, right, index);
-        any |= right != SPM_NONE;
+        if (left == SPM_NONE)
+            continue;
+        c->right[n] = (struct lexicon_query){ .s = s, .n = (size_t)(c->end[i] - s) };
+        c->pair[c->n_pairs + n++] = (struct merges_pair){ left, 0, c->index[i] };
     }
-    return any;
+    lexicon_find_all(&m->names, c->right, n);
+    for (size_t i = 0, from = c->n_pairs; i < n; i++) {
+        uint32_t right = part_id(m, &c->right[i]);
+        struct merges_pair p = c->pair[from + i];
+
+        p.right = right;
+        if (right != SPM_NONE)
+            c->pair[c->n_pairs++] = p;
+    }
+    c->n = 0;
 }
 
-int spm_prepare_bpe(struct spm *m, struct err *err)
+/* A merge for every piece that can be made of others, by falling score; which one it is, by place in m->names. */
+static uint32_t *rank_pieces(struct spm *m)
 {
     struct ranked *r = xmalloc((m->names.n + 1) * sizeof *r);
+    uint32_t *index_of = xmalloc((m->names.n + 1) * sizeof *index_of);
+    bool tie = false;
     size_t n = 0;
-    bool undone = false, tie = false;
 
-    (void)err;
     for (size_t i = 0; i < m->names.n; i++) {
-        uint32_t id = m->names.item[i].id;
-
-        if (m->type[id] != SPM_USER_DEFINED)
-            r[n++] = (struct ranked){ m->score[id], id };
-        undone |= m->type[id] == SPM_UNUSED;
+        index_of[i] = MERGES_NONE;
+        if (m->type[m->names.item[i].id] != SPM_USER_DEFINED)
+            r[n++] = (struct ranked){ m->score[m->names.item[i].id], (uint32_t)i };
     }
     qsort(r, n, sizeof *r, by_score);
     m->merges.rank = xmalloc((n + 1) * sizeof *m->merges.rank);
-    m->merges.undone = undone ? xcalloc(n + 1, sizeof *m->merges.undone) : NULL;
-    if (undone) {
-        m->made_by = xmalloc(m->info.n_pieces * sizeof *m->made_by);
-        memset(m->made_by, 0xff, m->info.n_pieces * sizeof *m->made_by);
-    }
     for (size_t i = 0; i < n; i++) {
         bool same = i && !(r[i - 1].score > r[i].score);
-        uint32_t index = merges_add(&m->merges, r[i].id);
+        uint32_t index = merges_add(&m->merges, m->names.item[r[i].at].id);
 
         tie |= same;
         m->merges.rank[index] = same ? m->merges.rank[index - 1] : index;
-        if (add_pairs(m, r[i].id, index) && m->type[r[i].id] == SPM_UNUSED) {
-            m->merges.undone[index] = true;
-            m->made_by[r[i].id] = index;
-        }
+        index_of[r[i].at] = index;
     }
     if (!tie) { /* the index says as much */
         free(m->merges.rank);
         m->merges.rank = NULL;
     }
-    merges_finish(&m->merges);
     free(r);
-    return 0;
+    return index_of;
+}
+
+static void prepare_unused(struct spm *m)
+{
+    if (!memchr(m->type, SPM_UNUSED, m->info.n_pieces))
+        return;
+    m->made_by = xmalloc(m->info.n_pieces * sizeof *m->made_by);
+    memset(m->made_by, 0xff, m->info.n_pieces * sizeof *m->made_by);
+    m->merges.undone = xcalloc(m->merges.n + 1, sizeof *m->merges.undone);
+    for (size_t i = 0; i < m->merges.n; i++)
+        m->merges.undone[i] = m->type[m->merges.made[i]] == SPM_UNUSED;
+}
+
+void spm_prepare_bpe(struct spm *m)
+{
+    uint32_t *index_of = rank_pieces(m);
+    struct cuts cuts = { 0 };
+
+    prepare_unused(m);
+    for (size_t i = 0; i < m->names.n; i++) {
+        if (index_of[i] != MERGES_NONE)
+            add_cuts(m, &cuts, &m->names.item[i], index_of[i]);
+        if (cuts.n >= CUTS || i + 1 == m->names.n)
+            find_cuts(m, &cuts);
+    }
+    merges_pairs(&m->merges, cuts.pair, cuts.n_pairs);
+    merges_finish(&m->merges);
+    free(cuts.left);
+    free(cuts.right);
+    free(cuts.index);
+    free(cuts.end);
+    free(cuts.pair);
+    free(index_of);
 }
 
 static size_t split(const struct spm *m, const char *s, size_t n, uint32_t *id)

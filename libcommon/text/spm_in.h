@@ -57,8 +57,7 @@ struct spm_scratch {
 
 /* Everything that follows from the pieces: ids, borders, merges, tries. */
 int spm_prepare(struct spm *m, struct err *err);
-int spm_prepare_bpe(struct spm *m, struct err *err);
-int spm_prepare_unigram(struct spm *m, struct err *err);
+void spm_prepare_bpe(struct spm *m);
 
 /* Text through a spec into out, where `compact` with one byte 0x20 for U+2581; the user-defined pieces of m stay,
  * where m is not NULL.  16 bytes behind it can be read. */
