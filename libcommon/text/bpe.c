@@ -19,6 +19,13 @@ static int alphabet_byte(uint32_t cp)
     return (cp >= 33 && cp <= 126) || (cp >= 161 && cp <= 255 && cp != 173) ? (int)cp : -1;
 }
 
+uint32_t bpe_letter(uint8_t byte)
+{
+    if (alphabet_byte(byte) == byte)
+        return byte;
+    return 0x100 + (byte < 33 ? byte : byte < 161 ? byte - 127u + 33 : 67);
+}
+
 size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain)
 {
     size_t used = 0;

@@ -44,6 +44,8 @@ struct bpe {
 
 void bpe_release(struct bpe *b);
 
+/* The character of the byte alphabet that spells a byte. */
+uint32_t bpe_letter(uint8_t byte);
 /* The bytes of a token as the vocabulary spells it (UTF-8), into out, which has room for n; *plain: it has
  * characters outside the byte alphabet and stands for itself. */
 size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain);

@@ -43,12 +43,23 @@ struct tokenizer *tokenizer_open(const char *path, struct err *err)
     return t;
 }
 
+static void release(struct tokenizer_steps *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].row->release)
+            list->v[i].row->release(list->v[i].args);
+    free(list->v);
+}
+
 void tokenizer_free(struct tokenizer *t)
 {
     if (!t)
         return;
-    bpe_release(&t->bpe);
-    pretok_free(t->pretok);
+    if (t->model)
+        t->model->release(t->model_data);
+    release(&t->normalizer);
+    release(&t->pretokenizer);
+    release(&t->decoder);
     free(t->added);
     arena_release(&t->arena);
     free(t);
@@ -64,22 +75,19 @@ uint32_t tokenizer_id(const struct tokenizer *t, const char *s, size_t n)
     for (size_t i = 0; i < t->n_added; i++)
         if (t->added[i].n == n && memcmp(t->added[i].content, s, n) == 0)
             return t->added[i].id;
-    return bpe_id(&t->bpe, s, n);
+    return t->model->id(t->model_data, s, n);
 }
 
 const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n)
 {
     const struct tokenizer_added *a = tokenizer_added_token(t, id);
-    const struct bpe_token *token = bpe_token(&t->bpe, id);
+    bool bytes;
 
     if (a) {
         *n = a->n;
         return a->content;
     }
-    if (!token)
-        return NULL;
-    *n = token->len;
-    return t->bpe.bytes + token->at;
+    return t->model->token(t->model_data, id, n, &bytes);
 }
 
 bool tokenizer_is_special(const struct tokenizer *t, uint32_t id)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "libcommon/base/mem.h"
-#include "libcommon/text/nfc.h"
 #include "libcommon/text/tokenizer_in.h"
 
 static int by_bytes(const void *a, const void *b)
@@ -14,7 +13,21 @@ static int by_bytes(const void *a, const void *b)
     return order ? order : (x->n > y->n) - (x->n < y->n);
 }
 
-void tokenizer_make_sets(struct tokenizer *t)
+/* A token with normalized:true is looked for as the normalizers make it. */
+static int normal_form(struct tokenizer *t, struct tokenizer_pattern *p, struct err *err)
+{
+    struct tokenizer_text room[2] = { 0 };
+    const char *normal = NULL;
+    int rc = tokenizer_normalise(t, p->s, &p->n, &normal, room, err);
+
+    if (rc == 0 && normal != p->s)
+        p->s = arena_strndup(&t->arena, normal, p->n);
+    free(room[0].v);
+    free(room[1].v);
+    return rc;
+}
+
+int tokenizer_make_sets(struct tokenizer *t, struct err *err)
 {
     struct tokenizer_set *sets[] = { &t->raw, &t->normal };
 
@@ -23,22 +36,20 @@ void tokenizer_make_sets(struct tokenizer *t)
     for (size_t i = 0; i < t->n_added; i++) {
         const struct tokenizer_added *a = &t->added[i];
         struct tokenizer_set *set = sets[a->normalized];
-        struct tokenizer_pattern *p = &set->v[set->n++];
+        struct tokenizer_pattern *p = &set->v[set->n];
 
         *p = (struct tokenizer_pattern){ a->content, a->n, a };
-        if (a->normalized && t->nfc) {
-            char *normal = NULL;
-            size_t cap = 0;
-
-            p->n = nfc_normalise(a->content, a->n, &normal, &cap);
-            p->s = arena_strndup(&t->arena, normal, p->n);
-            free(normal);
-        }
+        if (a->normalized && t->normalizer.n && normal_form(t, p, err) < 0)
+            return -1;
+        if (!p->n)
+            continue;
+        set->n++;
         set->first[(uint8_t)p->s[0]] = true;
         set->plain |= !a->special;
     }
     for (int k = 0; k < 2; k++)
         qsort(sets[k]->v, sets[k]->n, sizeof *sets[k]->v, by_bytes);
+    return 0;
 }
 
 /* The first pattern of v[low, high), which agree in their first k bytes, whose byte k is at least c. */

@@ -5,7 +5,7 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
-#include "libcommon/text/nfc.h"
+#include "libcommon/text/pretok.h"
 #include "libcommon/text/tokenizer_in.h"
 #include "libcommon/text/unicode.h"
 #include "libcommon/text/wordcache.h"
@@ -15,14 +15,19 @@
 struct tokenizer_encoder {
     const struct tokenizer *t;
     struct wordcache cache;
-    struct bpe_scratch scratch;
-    char *normal; /* a segment in its normal form */
-    size_t normal_cap;
+    void *scratch;                   /* the model's */
+    struct tokenizer_text normal[2]; /* a segment in its normal form */
+    struct tokenizer_text bytes;     /* of a piece that is spelled */
+    struct level {                   /* of each pre-tokenizing step */
+        struct tokenizer_text text;
+        struct tokenizer_spans spans;
+    } *level;
     /* of one batch */
     size_t end[PIECES];
     uint64_t low[PIECES], high[PIECES], hash[PIECES];
     /* of one call */
     enum tokenizer_special special;
+    bool first; /* the text begins with what is encoded */
     struct tokenizer_ids *out;
     struct err *err;
 };
@@ -32,6 +37,8 @@ struct tokenizer_encoder *tokenizer_encoder_new(const struct tokenizer *t)
     struct tokenizer_encoder *e = xcalloc(1, sizeof *e);
 
     e->t = t;
+    e->level = xcalloc(t->pretokenizer.n + 1, sizeof *e->level);
+    e->scratch = t->model->scratch_new ? t->model->scratch_new(t->model_data) : NULL;
     wordcache_init(&e->cache);
     return e;
 }
@@ -41,28 +48,31 @@ void tokenizer_encoder_free(struct tokenizer_encoder *e)
     if (!e)
         return;
     wordcache_release(&e->cache);
-    bpe_scratch_release(&e->scratch);
-    free(e->normal);
+    if (e->t->model->scratch_free)
+        e->t->model->scratch_free(e->scratch);
+    for (size_t i = 0; i < e->t->pretokenizer.n; i++) {
+        free(e->level[i].text.v);
+        free(e->level[i].spans.v);
+    }
+    free(e->level);
+    free(e->normal[0].v);
+    free(e->normal[1].v);
+    free(e->bytes.v);
     free(e);
 }
 
-/* Append the ids of a piece, merged anew; their number, 0 on error. */
-static size_t merge(struct tokenizer_encoder *e, const char *s, size_t n)
+/* Append the ids of a piece, made anew. */
+static int make(struct tokenizer_encoder *e, const char *s, size_t n)
 {
-    struct tokenizer_ids *out = e->out;
-    uint8_t missing;
-    size_t k;
+    const struct tokenizer *t = e->t;
 
-    if (n > UINT32_MAX - 1) {
-        err_set(e->err, "a word of %zu bytes", n);
-        return 0;
+    if (t->spelled) {
+        e->bytes.n = 0;
+        tokenizer_unspell(s, n, &e->bytes);
+        s = e->bytes.v;
+        n = e->bytes.n;
     }
-    mem_grow(&out->v, &out->cap, out->n + n, sizeof *out->v);
-    k = bpe_encode(&e->t->bpe, &e->scratch, s, n, out->v + out->n, &missing);
-    if (!k)
-        err_set(e->err, "the vocabulary has no token for the byte 0x%02x", (unsigned)missing);
-    out->n += k;
-    return k;
+    return t->model->encode(t->model_data, e->scratch, s, n, e->out, e->err);
 }
 
 static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
@@ -73,7 +83,7 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
     size_t k;
 
     if (n > WORDCACHE_LONGEST)
-        return merge(e, s, n) ? 0 : -1;
+        return make(e, s, n);
     hash = hash_bytes(s, n, 0);
     ids = wordcache_find_long(&e->cache, s, n, hash, &k);
     if (ids) {
@@ -82,10 +92,11 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
         out->n += k;
         return 0;
     }
-    k = merge(e, s, n);
-    if (!k)
+    k = out->n;
+    if (make(e, s, n) < 0)
         return -1;
-    wordcache_add_long(&e->cache, s, n, hash, out->v + out->n - k, k);
+    if (out->n - k <= UINT16_MAX)
+        wordcache_add_long(&e->cache, s, n, hash, out->v + k, out->n - k);
     return 0;
 }
 
@@ -152,10 +163,10 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
         put(e, &entry[at ^ n]);
         return 0;
     }
-    n = merge(e, s, (size_t)(high >> 56));
-    if (!n)
+    n = e->out->n;
+    if (make(e, s, (size_t)(high >> 56)) < 0)
         return -1;
-    wordcache_add(&e->cache, low, high, e->out->v + e->out->n - n, n);
+    wordcache_add(&e->cache, low, high, e->out->v + n, e->out->n - n);
     return 0;
 }
 
@@ -199,11 +210,11 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
     return 0;
 }
 
-/* A segment in its normal form without added tokens. */
-static int encode_pieces(struct tokenizer_encoder *e, const char *text, size_t n)
+/* Pieces as a pattern cuts them, many at a time. */
+static int encode_pieces(struct tokenizer_encoder *e, const struct pretok *pretok, const char *text, size_t n)
 {
     for (size_t at = 0, k; at < n; at = e->end[k - 1]) {
-        k = pretok_ends(e->t->pretok, text, n, at, e->end, PIECES, e->err);
+        k = pretok_ends(pretok, text, n, at, e->end, PIECES, e->err);
         if (k == PRETOK_ERROR)
             return -1;
         make_keys(e, text, n, at, k);
@@ -211,6 +222,57 @@ static int encode_pieces(struct tokenizer_encoder *e, const char *text, size_t n
             return -1;
     }
     return 0;
+}
+
+static int encode_piece(struct tokenizer_encoder *e, const char *s, size_t n)
+{
+    if (n > WORDCACHE_SHORT)
+        return long_piece(e, s, n);
+    e->end[0] = n;
+    make_keys(e, s, n, 0, 1);
+    return encode_batch(e, s, 0, 1);
+}
+
+/* A piece before the pre-tokenizing step i, in text; first: the whole text begins with it. */
+static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, size_t n, bool first)
+{
+    const struct tokenizer_steps *steps = &e->t->pretokenizer;
+    const struct tokenizer_step *s = &steps->v[i];
+    struct level *level = &e->level[i];
+    const struct pretok *pretok;
+    int rc = 0;
+
+    if (i == steps->n)
+        return encode_piece(e, text, n);
+    pretok = i + 1 == steps->n ? tokenizer_step_pretok(s) : NULL;
+    if (pretok)
+        return encode_pieces(e, pretok, text, n);
+    if (s->row->rewrite) {
+        level->text.n = 0;
+        rc = s->row->rewrite(s->args, text, n, first, &level->text, e->err);
+        if (rc < 0)
+            return -1;
+        text = rc ? level->text.v : text;
+        n = rc ? level->text.n : n;
+    }
+    if (!s->row->cut)
+        return n ? encode_step(e, i + 1, text, n, first) : 0;
+    level->spans.n = 0;
+    if (n && s->row->cut(s->args, text, n, &level->spans, e->err) < 0)
+        return -1;
+    for (size_t k = 0; k < level->spans.n; k++) {
+        struct tokenizer_span span = level->spans.v[k];
+
+        if (encode_step(e, i + 1, text + span.from, span.to - span.from, first && !span.from) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A segment in its normal form without added tokens. */
+static int encode_segment(struct tokenizer_encoder *e, const char *text, size_t n)
+{
+    return encode_step(e, 0, text, n, e->first);
 }
 
 /* The character that ends at s + n, or begins there. */
@@ -265,6 +327,8 @@ static int encode_split(struct tokenizer_encoder *e, const struct tokenizer_set 
     const struct tokenizer_pattern *p;
     size_t done = 0, at = 0, end;
 
+    bool first = e->first;
+
     if (e->special == TOKENIZER_SPECIAL_NONE && !set->plain)
         return rest(e, text, n);
     for (; (p = tokenizer_find(set, text, n, at, &at)) != NULL; at = end) {
@@ -277,22 +341,22 @@ static int encode_split(struct tokenizer_encoder *e, const struct tokenizer_set 
         if (p->token->special && e->special == TOKENIZER_SPECIAL_ERROR)
             return err_set(e->err, "special token '%.100s' in the text", p->token->content);
         strip(p->token, text, n, done, &from, &to);
+        e->first = first && !done;
         if (done < from && rest(e, text + done, from - done) < 0)
             return -1;
         mem_grow(&e->out->v, &e->out->cap, e->out->n + 1, sizeof *e->out->v);
         e->out->v[e->out->n++] = p->token->id;
         done = to;
     }
+    e->first = first && !done;
     return done < n ? rest(e, text + done, n - done) : 0;
 }
 
 static int encode_raw(struct tokenizer_encoder *e, const char *text, size_t n)
 {
-    if (e->t->nfc && nfc_check(text, n) < n) {
-        n = nfc_normalise(text, n, &e->normal, &e->normal_cap);
-        text = e->normal;
-    }
-    return encode_split(e, &e->t->normal, text, n, encode_pieces);
+    if (e->t->normalizer.n && tokenizer_normalise(e->t, text, &n, &text, e->normal, e->err) < 0)
+        return -1;
+    return n ? encode_split(e, &e->t->normal, text, n, encode_segment) : 0;
 }
 
 int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
@@ -303,6 +367,7 @@ int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, en
     if (valid < n)
         return err_set(err, "byte %zu: invalid UTF-8: 0x%02x", valid, (unsigned)(uint8_t)text[valid]);
     e->special = special;
+    e->first = true;
     e->out = out;
     e->err = err;
     if (encode_split(e, &e->t->raw, text, n, encode_raw) == 0)

@@ -1,11 +1,91 @@
-/* tokenizer_in.h - what the files of tokenizer.h share. */
+/* tokenizer_in.h - what the files of tokenizer.h share: a tokenizer as five tables.
+ *
+ * Text goes through a list of normalizers, is cut by a list of pre-tokenizing steps, and of each piece a model
+ * makes ids; a list of decoders makes text of tokens, and post-processors say what stands around a text.  Each
+ * is a row keyed by the "type" of tokenizer.json, whose parse() takes the arguments; a Sequence is a longer list.
+ * What a row keeps lives in the tokenizer's arena, or is freed by its release().
+ */
 #ifndef LIBCOMMON_TEXT_TOKENIZER_IN_H
 #define LIBCOMMON_TEXT_TOKENIZER_IN_H
 
 #include "libcommon/base/arena.h"
-#include "libcommon/text/bpe.h"
-#include "libcommon/text/pretok.h"
+#include "libcommon/format/json.h"
 #include "libcommon/text/tokenizer.h"
+
+#define TOKENIZER_MAX_ID ((1u << 21) - 2) /* as bpe.h packs them */
+
+struct pretok;
+struct report;
+struct tokenizer_loader;
+
+/* Bytes that grow. */
+struct tokenizer_text {
+    char *v;
+    size_t n, cap;
+};
+
+/* One step of a list. */
+struct tokenizer_step {
+    const struct tokenizer_step_row *row;
+    void *args; /* what its parse() made, or NULL */
+};
+
+struct tokenizer_steps {
+    struct tokenizer_step *v;
+    size_t n, cap;
+};
+
+/* Pieces of a text. */
+struct tokenizer_spans {
+    struct tokenizer_span {
+        size_t from, to;
+    } *v;
+    size_t n, cap;
+};
+
+/* Strings one behind the other. */
+struct tokenizer_strings {
+    struct tokenizer_text text;
+    size_t *end;
+    size_t n, cap;
+    bool ill; /* U+FFFD stands for bytes that were no character */
+};
+
+/* A normalizer has rewrite(), a pre-tokenizing step rewrite() or cut() or both, in that order, a decoder decode(). */
+struct tokenizer_step_row {
+    const char *type;
+    /* Append the step, or what else it takes, by tokenizer_add_step(). */
+    int (*parse)(struct tokenizer_loader *l, struct tokenizer_steps *list, const struct json_value *v);
+    /* 1: the text, or the piece, is now that in out (which was empty); 0: it stays; -1.  first: it begins the text. */
+    int (*rewrite)(const void *args, const char *text, size_t n, bool first, struct tokenizer_text *out, struct err *err);
+    /* Append the pieces, none of them empty, of a text that is not empty. */
+    int (*cut)(const void *args, const char *text, size_t n, struct tokenizer_spans *out, struct err *err);
+    /* Make another list of strings of one; inner: they do not begin a text. */
+    void (*decode)(const void *args, const struct tokenizer_strings *in, bool inner, struct tokenizer_strings *out);
+    void (*release)(void *args); /* may be NULL */
+};
+
+struct tokenizer_post_row {
+    const char *type;
+    int (*parse)(struct tokenizer_loader *l, const struct json_value *v); /* adds to info's prefix and suffix */
+};
+
+/* A model: a vocabulary and how it makes ids of a piece. */
+struct tokenizer_model_row {
+    const char *type, *description;
+    bool takes_bytes; /* not the characters that spell them */
+    /* Take the model's object.  1: this row is not for that file, another of the same type may be; -1. */
+    int (*parse)(struct tokenizer_loader *l, const char *json, size_t n);
+    void (*release)(void *model);
+    void *(*scratch_new)(const void *model); /* one thread's; both may be NULL */
+    void (*scratch_free)(void *scratch);
+    /* Append the ids of a piece of n >= 1 bytes, maybe none. */
+    int (*encode)(const void *model, void *scratch, const char *s, size_t n, struct tokenizer_ids *out, struct err *err);
+    uint32_t (*id)(const void *model, const char *s, size_t n); /* by spelling; TOKENIZER_NONE */
+    /* The token of an id, or NULL.  *bytes: these are its bytes, not the characters that spell them. */
+    const char *(*token)(const void *model, uint32_t id, size_t *n, bool *bytes);
+    void (*report)(const void *model, struct report *r); /* may be NULL */
+};
 
 struct tokenizer_added {
     const char *content; /* in the tokenizer's arena */
@@ -29,20 +109,75 @@ struct tokenizer_set {
 struct tokenizer {
     struct tokenizer_info info;
     struct arena arena;
-    struct bpe bpe;
-    struct pretok *pretok;
-    bool nfc;
+    struct tokenizer_steps normalizer, pretokenizer, decoder;
+    const struct tokenizer_model_row *model;
+    void *model_data;
+    size_t n_tokens; /* of the model */
+    uint32_t n_ids;  /* highest id of the model + 1 */
+    bool spelled;    /* pieces come in the byte alphabet, and the model takes bytes */
     struct tokenizer_added *added; /* ascending by id */
     size_t n_added, added_cap;
     struct tokenizer_set raw, normal; /* found before and after normalisation */
+};
+
+/* What the parse() functions share. */
+struct tokenizer_loader {
+    struct tokenizer *t;
+    const char *name;
+    struct err *err;
+    struct arena scratch; /* until the file is loaded */
+    char *text[2];        /* unescaped strings */
+    size_t text_cap[2];
 };
 
 /* Fill t from the bytes of tokenizer.json, and of tokenizer_config.json where config is not NULL. */
 int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *config, size_t config_n,
                    const char *name, struct err *err);
 
+/* Bytes of one value of an object. */
+struct tokenizer_part {
+    const char *name;
+    const char *s; /* NULL: the file has none */
+    size_t n;
+};
+
+/* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
+int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
+                    int (*other)(struct tokenizer_loader *l, struct json *j));
+/* The last string of j, unescaped, borrowed until the next one with the same k (0 or 1). */
+const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, int k, size_t *n);
+/* The "type" of an object, or "". */
+const char *tokenizer_type(const struct json_value *v);
+/* "name: part: type 'x' is not supported"; -1. */
+int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const struct json_value *v);
+void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
+
+/* The rows; tokenizer_load.c looks them up by type. */
+extern const struct tokenizer_step_row tokenizer_normalizers[], tokenizer_pretokenizers[], tokenizer_decoders[];
+extern const int tokenizer_n_normalizers, tokenizer_n_pretokenizers, tokenizer_n_decoders;
+extern const struct tokenizer_post_row tokenizer_posts[];
+extern const int tokenizer_n_posts;
+extern const struct tokenizer_model_row tokenizer_byte_bpe;
+
+/* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
+const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
+/* Do pieces come to the model in the byte alphabet? */
+bool tokenizer_byte_level(const struct tokenizer *t);
+/* For a model that takes bytes: without the mapping where it comes last, else t->spelled. */
+void tokenizer_drop_mapping(struct tokenizer *t);
+/* Text through the normalizers: *out is text itself, or room->v; its length into *n. -1 on error. */
+int tokenizer_normalise(const struct tokenizer *t, const char *text, size_t *n, const char **out,
+                        struct tokenizer_text room[2], struct err *err);
+
+/* Append n bytes; the characters that spell them; the bytes that characters of the byte alphabet spell, or false. */
+void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n);
+void tokenizer_spell(const char *s, size_t n, struct tokenizer_text *out);
+bool tokenizer_unspell(const char *s, size_t n, struct tokenizer_text *out);
+
+/* The file's list of added tokens, then what transformers adds from the config's added_tokens_decoder, by id. */
+int tokenizer_load_added(struct tokenizer_loader *l, const struct json_value *list, const struct json_value *config);
 /* Make the sets from t->added. */
-void tokenizer_make_sets(struct tokenizer *t);
+int tokenizer_make_sets(struct tokenizer *t, struct err *err);
 /* The next token of the set in text[0..n) at or behind `from`, leftmost, then longest: its place and index; or
  * NULL. */
 const struct tokenizer_pattern *tokenizer_find(const struct tokenizer_set *set, const char *text, size_t n, size_t from,

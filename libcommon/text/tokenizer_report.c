@@ -3,6 +3,7 @@
 #include "libcommon/base/io.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
+#include "libcommon/text/pretok.h"
 #include "libcommon/text/tokenizer_in.h"
 
 static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
@@ -19,12 +20,19 @@ static void put(struct report *r, const struct tokenizer *t)
 {
     const struct tokenizer_info *info = &t->info;
 
-    report_string(r, "tokenizer", "byte-level BPE");
+    report_string(r, "tokenizer", t->model->description);
     report_number(r, "vocab_size", info->vocab_size);
-    report_number(r, "merges", t->bpe.merges.n);
+    if (t->model->report)
+        t->model->report(t->model_data, r);
     report_number(r, "added_tokens", t->n_added);
-    report_string(r, "pattern", pretok_pattern(t->pretok));
-    report_string(r, "scanner", info->pattern_name ? info->pattern_name : "regular expression");
+    for (size_t i = 0; i < t->pretokenizer.n; i++) {
+        const struct pretok *p = tokenizer_step_pretok(&t->pretokenizer.v[i]);
+
+        if (!p)
+            continue;
+        report_string(r, "pattern", pretok_pattern(p));
+        report_string(r, "scanner", pretok_name(p) ? pretok_name(p) : "regular expression");
+    }
     put_ids(r, "bos", &info->bos, 1);
     put_ids(r, "eos", &info->eos, 1);
     put_ids(r, "pad", &info->pad, 1);

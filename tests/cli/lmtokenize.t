@@ -116,7 +116,7 @@ ok 'a word of a million letters takes little time' sh -c "head -c 1000000 /dev/z
 
 # tokenizers that are not supported, or none
 json() { sed "$1" $t >x.json && echo a | lmtokenize -t x.json --from txt --to ids; }
-is 'another model' 1 '' 'lmtokenize: x.json: model: type: "WordPiece" is not supported\n' json 's/"type":"BPE"/"type":"WordPiece"/'
+is 'another model' 1 '' "lmtokenize: x.json: model: type 'WordPiece' is not supported\n" json 's/"type":"BPE"/"type":"WordPiece"/'
 is 'blanks in front of a setting' 1 '' 'lmtokenize: x.json: model: byte_fallback: true is not supported\n' json 's/"type":"BPE",/&"byte_fallback": \t true,/'
 is 'what is no tokenizer.json' 1 '' 'lmtokenize: x.tiktoken: not a tokenizer.json: it is no JSON object\n' sh -c "echo 'IQ== 0' >x.tiktoken; echo a | lmtokenize -t x.tiktoken --from txt"
 is 'dropout' 1 '' 'lmtokenize: x.json: model: dropout: 0.1 is not supported\n' json 's/"dropout":null/"dropout":0.1/'

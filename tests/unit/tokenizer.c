@@ -372,7 +372,7 @@ static const struct {
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[[\"a\"]]}"), NULL, "merge 0: not two strings" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[1]}"), NULL, "merge 0: not two strings" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"b a\"]}"), NULL, "merge 0: 'ba' is not in the vocabulary" },
-    { FILE_OF("", DECODER "," MODEL), NULL, "pre_tokenizer: there is no ByteLevel" },
+    { FILE_OF("", DECODER "," MODEL), NULL, "type 'BPE' over characters is not supported" },
     { FILE_OF("", PRE "," MODEL), NULL, "decoder: none" },
     { FILE_OF("{}", PRE "," DECODER "," MODEL), NULL, "there is no content" },
     { FILE_OF(ADDED("x", ",\"special\":3"), PRE "," DECODER "," MODEL), NULL, "special" },
