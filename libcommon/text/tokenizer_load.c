@@ -243,12 +243,12 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         if (i != MODEL && part[i].s && !v[i])
             return -1;
     }
-    if (is_null(v[DECODER]))
-        return err_set(l->err, "%s: decoder: none is not supported", l->name);
     if (each(l, &normalizer, v[NORMALIZER], take_step) < 0 || each(l, &pretokenizer, v[PRE_TOKENIZER], take_step) < 0 ||
         load_model(l, &part[MODEL]) < 0 || tokenizer_load_added(l, v[ADDED], config) < 0 ||
         each(l, &decoder, v[DECODER], take_step) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
         return -1;
+    if (is_null(v[DECODER]))
+        return err_set(l->err, "%s: decoder: none is not supported", l->name);
     if (tokenizer_make_sets(l->t, l->err) < 0)
         return err_prefix(l->err, "%s: added_tokens", l->name);
     if (t->pretokenizer.n == 1 && (pretok = tokenizer_step_pretok(&t->pretokenizer.v[0])) != NULL)
