@@ -21,6 +21,8 @@ void spm_free(struct spm *m)
     free(m->score);
     free(m->type);
     free(m->unk_surface);
+    free(m->text);
+    free(m->text_at);
     free(m->made_by);
     for (int i = 0; i < 3; i++)
         free(m->own[i]);
@@ -70,7 +72,6 @@ void spm_scratch_free(struct spm_scratch *s)
 {
     if (!s)
         return;
-    free(s->normal);
     free(s->id);
     free(s->stack);
     merges_scratch_release(&s->merges);
@@ -242,6 +243,38 @@ static int prepare_unigram(struct spm *m, struct err *err)
     return 0;
 }
 
+/* What pieces stand for in a text: U+2581 is a space. */
+static void prepare_text(struct spm *m)
+{
+    size_t n = 0, unk_n = m->unk_surface_n;
+
+    m->text = xmalloc(m->names.bytes_n + m->special.bytes_n + unk_n + 1);
+    m->text_at = xmalloc(((size_t)m->info.n_pieces + 1) * sizeof *m->text_at);
+    for (uint32_t id = 0; id < m->info.n_pieces; id++) {
+        uint8_t type = m->type[id];
+        size_t len;
+        const char *s = lexicon_string(&m->names, id, &len);
+
+        if (!s)
+            s = lexicon_string(&m->special, id, &len);
+        m->text_at[id] = n;
+        if (type == SPM_UNKNOWN)
+            memcpy(m->text + n, m->unk_surface, unk_n);
+        n += type == SPM_UNKNOWN ? unk_n : 0;
+        if (type == SPM_BYTE)
+            m->text[n++] = (char)byte_of(s, len);
+        if (type == SPM_UNKNOWN || type == SPM_BYTE || type == SPM_CONTROL)
+            continue;
+        for (size_t at = 0; at < len;) {
+            bool bar = len - at >= 3 && memcmp(s + at, SPM_BAR, 3) == 0;
+
+            m->text[n++] = bar ? ' ' : s[at];
+            at += bar ? 3 : 1;
+        }
+    }
+    m->text_at[m->info.n_pieces] = n;
+}
+
 static void prepare_border(struct spm *m)
 {
     m->border.fold = m->normal.escape;
@@ -284,6 +317,7 @@ int spm_prepare(struct spm *m, struct err *err)
     info->escape = m->normal.escape;
     info->charsmap = m->normal.has_map;
     info->normalizer = m->normal.name ? m->normal.name : "";
+    prepare_text(m);
     prepare_user(m);
     prepare_border(m);
     prepare_chars(m);
@@ -296,6 +330,11 @@ const struct border *spm_border(const struct spm *m)
 {
     /* How a piece is undone depends on all of the text; words are whole. */
     return m->made_by || m->info.model == SPM_WORD ? NULL : &m->border;
+}
+
+void spm_begin(struct spm_scratch *s)
+{
+    s->sum = 0;
 }
 
 float spm_limit(const struct spm_scratch *s)

@@ -48,9 +48,11 @@ uint32_t spm_id(const struct spm *m, const char *s, size_t n);
 struct spm_scratch *spm_scratch_new(const struct spm *m);
 void spm_scratch_free(struct spm_scratch *s);
 
-/* Begin a text: its normal form, borrowed until the next one; its length into *out_n.  It is made for the model: where
- * spaces are escaped, one byte 0x20 stands for each U+2581 that the normalizer puts; 16 bytes behind it can be read. */
-const char *spm_normalise(const struct spm *m, struct spm_scratch *s, const char *text, size_t n, size_t *out_n);
+/* The normal form of a text into *out, which grows; its length.  It is made for the model: where spaces are escaped,
+ * one byte 0x20 stands for each U+2581 that the normalizer puts; 16 bytes behind it can be read. */
+size_t spm_normalise(const struct spm *m, const char *text, size_t n, char **out, size_t *cap);
+/* Begin a text. */
+void spm_begin(struct spm_scratch *s);
 /* Where the normal form may be cut; NULL: nowhere. */
 const struct border *spm_border(const struct spm *m);
 /* Append the ids of its next part, up to a border or the end, to those before, out[0..n), which has room for 3 part_n
@@ -64,10 +66,9 @@ double spm_sum(const struct spm_scratch *s);
 /* A part whose ids were known. */
 void spm_skip(const struct spm *m, struct spm_scratch *s, const uint32_t *ids, size_t n);
 
-/* Text of ids. */
-struct spm_text {
-    char *v;
-    size_t n, cap;
-};
+/* The text of ids as sentencepiece decodes them into *out, which grows: its length.  Ids of nothing are left out. */
+size_t spm_decode(const struct spm *m, const uint32_t *ids, size_t n_ids, char **out, size_t *cap);
+/* The bytes that an id stands for inside a text, borrowed: none for a control piece; NULL: there is no such id. */
+const char *spm_bytes(const struct spm *m, uint32_t id, size_t *n);
 
 #endif

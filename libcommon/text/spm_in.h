@@ -27,6 +27,8 @@ struct spm {
     struct lexicon names, special; /* what text can be (normal, user-defined, unused), and the others */
     char *unk_surface;             /* what an unknown piece is in text */
     size_t unk_surface_n;
+    char *text;                    /* what the pieces stand for, one behind the other */
+    size_t *text_at;               /* [n_pieces + 1] */
     char *own[3]; /* spelling of bos, eos, pad */
     struct spm_spec normal, denormal;
     bool has_user;
@@ -43,8 +45,6 @@ struct spm {
 
 struct spm_scratch {
     const struct spm *m;
-    char *normal; /* the normal form */
-    size_t normal_cap;
     uint32_t *id; /* symbols */
     size_t id_cap;
     struct merges_scratch merges;

@@ -151,9 +151,90 @@ size_t spm_apply(const struct spm_spec *spec, const struct spm *m, bool compact,
     return o.n;
 }
 
-const char *spm_normalise(const struct spm *m, struct spm_scratch *s, const char *text, size_t n, size_t *out_n)
+size_t spm_normalise(const struct spm *m, const char *text, size_t n, char **out, size_t *cap)
 {
-    s->sum = 0;
-    *out_n = spm_apply(&m->normal, m, m->normal.escape, text, n, &s->normal, &s->normal_cap);
-    return s->normal;
+    return spm_apply(&m->normal, m, m->normal.escape, text, n, out, cap);
+}
+
+const char *spm_bytes(const struct spm *m, uint32_t id, size_t *n)
+{
+    if (id >= m->info.n_pieces)
+        return NULL;
+    *n = m->text_at[id + 1] - m->text_at[id];
+    return m->text + m->text_at[id];
+}
+
+/* What the bytes [from, n) of pieces for single bytes stand for: of those that are no UTF-8 each is U+FFFD. */
+static size_t repair(char **out, size_t *cap, size_t from, size_t n)
+{
+    size_t len = n - from, to = from;
+    char *bytes;
+
+    if (utf8_valid(*out + from, len) == len)
+        return n;
+    bytes = xmalloc(len);
+    memcpy(bytes, *out + from, len);
+    mem_grow(out, cap, from + 3 * len, 1);
+    for (size_t at = 0, size; at < len; at += size) {
+        uint32_t cp;
+
+        size = (size_t)utf8_decode(bytes + at, len - at, &cp);
+        memcpy(*out + to, size ? bytes + at : "\xef\xbf\xbd", size ? size : 3);
+        to += size ? size : 3;
+        size = size ? size : 1;
+    }
+    free(bytes);
+    return to;
+}
+
+/* Does a piece that begins a text lose a space there? */
+static bool loses_space(const struct spm *m, uint32_t id)
+{
+    size_t n;
+    const char *s = lexicon_string(&m->names, id, &n);
+
+    return (m->normal.dummy_prefix || m->normal.squeeze) && s && n >= 3 && memcmp(s, SPM_BAR, 3) == 0;
+}
+
+static size_t decode(const struct spm *m, const uint32_t *ids, size_t n_ids, char **out, size_t *cap)
+{
+    size_t n = 0, bytes = SIZE_MAX; /* where a run of pieces for bytes begins */
+    bool first = true, seen = false;
+
+    for (size_t i = 0; i < n_ids; i++) {
+        size_t len;
+        const char *s = spm_bytes(m, ids[i], &len);
+
+        if (!s)
+            continue;
+        if (m->type[ids[i]] == SPM_BYTE) {
+            bytes = bytes == SIZE_MAX ? n : bytes;
+        } else {
+            n = bytes == SIZE_MAX ? n : repair(out, cap, bytes, n);
+            bytes = SIZE_MAX;
+            first = first && !seen && !n;
+            seen = first && loses_space(m, ids[i]);
+            s += seen;
+            len -= seen;
+            seen = seen && !m->normal.squeeze; /* which takes all of them */
+        }
+        mem_grow(out, cap, n + len + 1, 1);
+        memcpy(*out + n, s, len);
+        n += len;
+    }
+    return bytes == SIZE_MAX ? n : repair(out, cap, bytes, n);
+}
+
+size_t spm_decode(const struct spm *m, const uint32_t *ids, size_t n_ids, char **out, size_t *cap)
+{
+    size_t n = decode(m, ids, n_ids, out, cap);
+    char *raw = *out;
+
+    if (!m->denormal.has_map)
+        return n;
+    *out = NULL;
+    *cap = 0;
+    n = spm_apply(&m->denormal, NULL, false, raw, n, out, cap);
+    free(raw);
+    return n;
 }

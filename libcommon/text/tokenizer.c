@@ -7,15 +7,17 @@
 
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/text/spm.h"
 #include "libcommon/text/tokenizer_in.h"
 
 struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
                                   struct err *err)
 {
     struct tokenizer *t = xcalloc(1, sizeof *t);
+    bool spm = spm_sniff(json, n);
 
     arena_init(&t->arena);
-    if (tokenizer_load(t, json, n, config, config_n, name, err) < 0) {
+    if ((spm ? tokenizer_load_spm : tokenizer_load)(t, json, n, config, config_n, name, err) < 0) {
         tokenizer_free(t);
         return NULL;
     }

@@ -5,6 +5,7 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
+#include "libcommon/text/border.h"
 #include "libcommon/text/pretok.h"
 #include "libcommon/text/tokenizer_in.h"
 #include "libcommon/text/unicode.h"
@@ -16,6 +17,7 @@ struct tokenizer_encoder {
     const struct tokenizer *t;
     struct wordcache cache;
     void *scratch;                   /* the model's */
+    const struct border *border;     /* the model's, or NULL */
     struct tokenizer_text normal[2]; /* a segment in its normal form */
     struct tokenizer_text bytes;     /* of a piece that is spelled */
     struct level {                   /* of each pre-tokenizing step */
@@ -39,6 +41,7 @@ struct tokenizer_encoder *tokenizer_encoder_new(const struct tokenizer *t)
     e->t = t;
     e->level = xcalloc(t->pretokenizer.n + 1, sizeof *e->level);
     e->scratch = t->model->scratch_new ? t->model->scratch_new(t->model_data) : NULL;
+    e->border = t->model->border ? t->model->border(t->model_data) : NULL;
     wordcache_init(&e->cache);
     return e;
 }
@@ -100,19 +103,6 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
     return 0;
 }
 
-/* The bytes of a piece, zero padded, and its length, of s, of which 16 bytes can be read. */
-static inline void load_key(const char *s, size_t len, uint64_t *low, uint64_t *high)
-{
-    static const uint8_t ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
-    uint64_t mask[2];
-
-    memcpy(mask, ones + 16 - len, 16);
-    memcpy(low, s, 8);
-    memcpy(high, s + 8, 8);
-    *low &= mask[0];
-    *high = (*high & mask[1]) | (uint64_t)len << 56;
-}
-
 /* The keys of the first k pieces of the batch, of which the first begins at `at`; 0 for a long one. */
 static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, size_t at, size_t k)
 {
@@ -123,15 +113,8 @@ static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, s
         size_t end = e->end[i], len = end - at;
         uint64_t low = 0, high = 0, hash;
 
-        if (len <= WORDCACHE_SHORT) {
-            if (n - at >= 16) {
-                load_key(text + at, len, &low, &high);
-            } else {
-                char s[16] = { 0 };
-
-                load_key(memcpy(s, text + at, len), len, &low, &high);
-            }
-        }
+        if (len <= WORDCACHE_SHORT)
+            wordcache_key(text + at, len, n - at, &low, &high);
         hash = wordcache_hash(low, high);
         __builtin_prefetch(&entry[hash >> shift]);
         e->low[i] = low;
@@ -144,7 +127,7 @@ static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, s
 /* Append the ids of a cached piece. */
 static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry)
 {
-    const uint32_t *ids = entry->n <= 3 ? entry->id : e->cache.more + entry->id[0];
+    const uint32_t *ids = wordcache_ids(&e->cache, entry);
 
     memcpy(e->out->v + e->out->n, ids, entry->n * sizeof *ids);
     e->out->n += entry->n;
@@ -153,17 +136,14 @@ static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry
 /* Piece i of the batch, of at most WORDCACHE_SHORT bytes, wherever it is. */
 static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 {
-    const struct wordcache_entry *entry = e->cache.entry;
-    size_t at = (size_t)(e->hash[i] >> e->cache.shift), n = 0;
     uint64_t low = e->low[i], high = e->high[i];
+    const struct wordcache_entry *entry = wordcache_find(&e->cache, low, high);
+    size_t n = e->out->n;
 
-    while (n < 4 && (entry[at ^ n].low != low || entry[at ^ n].high != high))
-        n++;
-    if (n < 4) {
-        put(e, &entry[at ^ n]);
+    if (entry) {
+        put(e, entry);
         return 0;
     }
-    n = e->out->n;
     if (make(e, s, (size_t)(high >> 56)) < 0)
         return -1;
     wordcache_add(&e->cache, low, high, e->out->v + n, e->out->n - n);
@@ -210,11 +190,12 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
     return 0;
 }
 
-/* Pieces as a pattern cuts them, many at a time. */
+/* Pieces as a pattern cuts them, or without one at the borders of the model, many at a time. */
 static int encode_pieces(struct tokenizer_encoder *e, const struct pretok *pretok, const char *text, size_t n)
 {
     for (size_t at = 0, k; at < n; at = e->end[k - 1]) {
-        k = pretok_ends(pretok, text, n, at, e->end, PIECES, e->err);
+        k = pretok ? pretok_ends(pretok, text, n, at, e->end, PIECES, e->err)
+                   : border_ends(e->border, text, n, at, e->end, PIECES);
         if (k == PRETOK_ERROR)
             return -1;
         make_keys(e, text, n, at, k);
@@ -243,7 +224,7 @@ static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, 
     int rc = 0;
 
     if (i == steps->n)
-        return encode_piece(e, text, n);
+        return e->border ? encode_pieces(e, NULL, text, n) : encode_piece(e, text, n);
     pretok = i + 1 == steps->n ? tokenizer_step_pretok(s) : NULL;
     if (pretok)
         return encode_pieces(e, pretok, text, n);
@@ -362,7 +343,7 @@ static int encode_raw(struct tokenizer_encoder *e, const char *text, size_t n)
 int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
                      struct tokenizer_ids *out, struct err *err)
 {
-    size_t valid = utf8_valid(text, n), before = out->n;
+    size_t valid = e->t->any_bytes ? n : utf8_valid(text, n), before = out->n;
 
     if (valid < n)
         return err_set(err, "byte %zu: invalid UTF-8: 0x%02x", valid, (unsigned)(uint8_t)text[valid]);

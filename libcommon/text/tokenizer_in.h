@@ -14,6 +14,7 @@
 
 #define TOKENIZER_MAX_ID ((1u << 21) - 2) /* as bpe.h packs them */
 
+struct border;
 struct pretok;
 struct report;
 struct tokenizer_loader;
@@ -79,6 +80,8 @@ struct tokenizer_model_row {
     void (*release)(void *model);
     void *(*scratch_new)(const void *model); /* one thread's; both may be NULL */
     void (*scratch_free)(void *scratch);
+    /* Where a piece may be cut before encode() takes its parts (border.h), or NULL: nowhere; may be NULL. */
+    const struct border *(*border)(const void *model);
     /* Append the ids of a piece of n >= 1 bytes, maybe none. */
     int (*encode)(const void *model, void *scratch, const char *s, size_t n, struct tokenizer_ids *out, struct err *err);
     uint32_t (*id)(const void *model, const char *s, size_t n); /* by spelling; TOKENIZER_NONE */
@@ -114,6 +117,7 @@ struct tokenizer {
     void *model_data;
     size_t n_tokens; /* of the model */
     uint32_t n_ids;  /* highest id of the model + 1 */
+    bool any_bytes;  /* a text need not be UTF-8 */
     bool spelled;    /* pieces come in the byte alphabet, and the model takes bytes */
     struct tokenizer_added *added; /* ascending by id */
     size_t n_added, added_cap;
@@ -133,6 +137,12 @@ struct tokenizer_loader {
 /* Fill t from the bytes of tokenizer.json, and of tokenizer_config.json where config is not NULL. */
 int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *config, size_t config_n,
                    const char *name, struct err *err);
+
+/* The same for the bytes of a SentencePiece .model. */
+int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const void *config, size_t config_n,
+                       const char *name, struct err *err);
+/* What both end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
+void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
 
 /* Bytes of one value of an object. */
 struct tokenizer_part {

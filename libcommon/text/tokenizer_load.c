@@ -179,30 +179,15 @@ static int load_model(struct tokenizer_loader *l, const struct tokenizer_part *m
 }
 
 /* A token of tokenizer_config.json: a string, or an object with its content. */
-static uint32_t config_token(const struct tokenizer_loader *l, const struct json_value *config, const char *key)
+static void take_config_token(const struct tokenizer_loader *l, const struct json_value *config, const char *key,
+                              uint32_t *id)
 {
     const struct json_value *v = json_get(config, key);
 
     if (v && v->type == JSON_OBJECT)
         v = json_get(v, "content");
-    return v && v->type == JSON_STRING ? tokenizer_id(l->t, v->str, v->len) : TOKENIZER_NONE;
-}
-
-static void load_config(struct tokenizer_loader *l, const struct json_value *config)
-{
-    struct tokenizer_info *info = &l->t->info;
-
-    info->bos = config_token(l, config, "bos_token");
-    info->eos = config_token(l, config, "eos_token");
-    info->pad = config_token(l, config, "pad_token");
-    if (!info->n_prefix && info->bos != TOKENIZER_NONE && is_true(json_get(config, "add_bos_token"))) {
-        info->prefix = &info->bos;
-        info->n_prefix = 1;
-    }
-    if (!info->n_suffix && info->eos != TOKENIZER_NONE && is_true(json_get(config, "add_eos_token"))) {
-        info->suffix = &info->eos;
-        info->n_suffix = 1;
-    }
+    if (v && v->type == JSON_STRING)
+        *id = tokenizer_id(l->t, v->str, v->len);
 }
 
 /* SHA-256 over id, length and bytes of every token that is not an added one, by id. */
@@ -227,6 +212,24 @@ static void make_fingerprint(struct tokenizer *t)
     hash_sha256_end(&h, t->info.fingerprint);
 }
 
+void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config)
+{
+    struct tokenizer_info *info = &l->t->info;
+
+    take_config_token(l, config, "bos_token", &info->bos);
+    take_config_token(l, config, "eos_token", &info->eos);
+    take_config_token(l, config, "pad_token", &info->pad);
+    if (!info->n_prefix && info->bos != TOKENIZER_NONE && is_true(json_get(config, "add_bos_token"))) {
+        info->prefix = &info->bos;
+        info->n_prefix = 1;
+    }
+    if (!info->n_suffix && info->eos != TOKENIZER_NONE && is_true(json_get(config, "add_eos_token"))) {
+        info->suffix = &info->eos;
+        info->n_suffix = 1;
+    }
+    make_fingerprint(l->t);
+}
+
 static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const struct json_value *config)
 {
     struct tokenizer *t = l->t;
@@ -243,6 +246,7 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         if (i != MODEL && part[i].s && !v[i])
             return -1;
     }
+    t->info.bos = t->info.eos = t->info.pad = TOKENIZER_NONE;
     if (each(l, &normalizer, v[NORMALIZER], take_step) < 0 || each(l, &pretokenizer, v[PRE_TOKENIZER], take_step) < 0 ||
         load_model(l, &part[MODEL]) < 0 || tokenizer_load_added(l, v[ADDED], config) < 0 ||
         each(l, &decoder, v[DECODER], take_step) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
@@ -253,8 +257,7 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         return err_prefix(l->err, "%s: added_tokens", l->name);
     if (t->pretokenizer.n == 1 && (pretok = tokenizer_step_pretok(&t->pretokenizer.v[0])) != NULL)
         t->info.pattern_name = pretok_name(pretok);
-    load_config(l, config);
-    make_fingerprint(l->t);
+    tokenizer_load_config(l, config);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "libcommon/base/arena.h"
 
@@ -48,6 +49,38 @@ void wordcache_release(struct wordcache *c);
 static inline uint64_t wordcache_hash(uint64_t low, uint64_t high)
 {
     return low * 0x9e3779b97f4a7c15 ^ high * 0xc2b2ae3d27d4eb4f;
+}
+
+/* The bytes of a piece, zero padded, and its length, as an entry has them; `room` bytes of s can be read. */
+static inline void wordcache_key(const char *s, size_t len, size_t room, uint64_t *low, uint64_t *high)
+{
+    static const uint8_t ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+    char padded[16] = { 0 };
+    uint64_t mask[2];
+
+    if (room < 16)
+        s = memcpy(padded, s, len);
+    memcpy(mask, ones + 16 - len, 16);
+    memcpy(low, s, 8);
+    memcpy(high, s + 8, 8);
+    *low &= mask[0];
+    *high = (*high & mask[1]) | (uint64_t)len << 56;
+}
+
+/* The entry of a short piece, or NULL; its ids. */
+static inline const struct wordcache_entry *wordcache_find(const struct wordcache *c, uint64_t low, uint64_t high)
+{
+    size_t at = (size_t)(wordcache_hash(low, high) >> c->shift);
+
+    for (size_t k = 0; k < 4; k++)
+        if (c->entry[at ^ k].low == low && c->entry[at ^ k].high == high)
+            return &c->entry[at ^ k];
+    return NULL;
+}
+
+static inline const uint32_t *wordcache_ids(const struct wordcache *c, const struct wordcache_entry *e)
+{
+    return e->n <= 3 ? e->id : c->more + e->id[0];
 }
 
 /* Remember the ids of a short piece that is not there. */

@@ -1,0 +1,226 @@
+/* A SentencePiece .model as a tokenizer: spm.h behind a normalizer step and a model row. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "libcommon/base/hash.h"
+#include "libcommon/base/mem.h"
+#include "libcommon/format/report.h"
+#include "libcommon/text/border.h"
+#include "libcommon/text/spm.h"
+#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/wordcache.h"
+
+#define PARTS 256 /* cut at a time */
+
+struct scratch {
+    struct spm_scratch *spm;
+    struct wordcache cache; /* before the ids of a part their limit, see spm_limit() */
+    struct tokenizer_ids kept;
+};
+
+static void release(void *model)
+{
+    spm_free(model);
+}
+
+/* Parts whose ids depend on those before them: Unigram's, and where neighbours can become one unknown piece. */
+static bool parts_hang_together(const struct spm_info *info)
+{
+    return info->model == SPM_UNIGRAM || !info->byte_fallback;
+}
+
+static void *scratch_new(const void *model)
+{
+    struct scratch *s = xcalloc(1, sizeof *s);
+
+    s->spm = spm_scratch_new(model);
+    if (parts_hang_together(spm_info(model)))
+        wordcache_init(&s->cache);
+    return s;
+}
+
+static void scratch_free(void *scratch)
+{
+    struct scratch *s = scratch;
+
+    spm_scratch_free(s->spm);
+    wordcache_release(&s->cache);
+    free(s->kept.v);
+    free(s);
+}
+
+static const struct border *border(const void *model)
+{
+    return parts_hang_together(spm_info(model)) ? NULL : spm_border(model);
+}
+
+/* Ids that the cache knows, where they hold now. */
+static bool take_known(const struct spm *m, struct scratch *s, const uint32_t *v, size_t n, struct tokenizer_ids *out)
+{
+    float limit;
+
+    memcpy(&limit, v, sizeof limit);
+    if (!(fabs(spm_sum(s->spm)) < (double)limit))
+        return false;
+    memcpy(out->v + out->n, v + 1, (n - 1) * sizeof *v);
+    out->n += n - 1;
+    spm_skip(m, s->spm, v + 1, n - 1);
+    return true;
+}
+
+/* Append the ids of a part; its limit and they are s->kept. */
+static void make(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t from, struct tokenizer_ids *out)
+{
+    size_t k = spm_encode(m, s->spm, part, n, out->v + from, out->n - from) + from - out->n;
+    float limit = spm_limit(s->spm);
+
+    mem_grow(&s->kept.v, &s->kept.cap, k + 1, sizeof *s->kept.v);
+    memcpy(s->kept.v, &limit, sizeof limit);
+    memcpy(s->kept.v + 1, out->v + out->n, k * sizeof *s->kept.v);
+    s->kept.n = k + 1;
+    out->n += k;
+}
+
+static void short_part(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t room, size_t from,
+                       struct tokenizer_ids *out)
+{
+    const struct wordcache_entry *e;
+    uint64_t low, high;
+    float limit;
+
+    wordcache_key(part, n, room, &low, &high);
+    e = wordcache_find(&s->cache, low, high);
+    if (e && take_known(m, s, wordcache_ids(&s->cache, e), e->n, out))
+        return;
+    make(m, s, part, n, from, out);
+    memcpy(&limit, s->kept.v, sizeof limit);
+    if (!e && limit > 0)
+        wordcache_add(&s->cache, low, high, s->kept.v, s->kept.n);
+}
+
+static void long_part(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t from,
+                      struct tokenizer_ids *out)
+{
+    const uint32_t *ids = NULL;
+    uint64_t hash = 0;
+    float limit;
+    size_t k;
+
+    if (n <= WORDCACHE_LONGEST) {
+        hash = hash_bytes(part, n, 0);
+        ids = wordcache_find_long(&s->cache, part, n, hash, &k);
+        if (ids && take_known(m, s, ids, k, out))
+            return;
+    }
+    make(m, s, part, n, from, out);
+    memcpy(&limit, s->kept.v, sizeof limit);
+    if (!ids && n <= WORDCACHE_LONGEST && limit > 0)
+        wordcache_add_long(&s->cache, part, n, hash, s->kept.v, s->kept.n);
+}
+
+/* A text whose parts hang together. */
+static void encode_text(const struct spm *m, struct scratch *s, const char *text, size_t n, struct tokenizer_ids *out)
+{
+    const struct border *b = spm_border(m);
+    size_t end[PARTS], from = out->n;
+
+    spm_begin(s->spm);
+    for (size_t at = 0, k; at < n;) {
+        end[0] = n;
+        k = b ? border_ends(b, text, n, at, end, PARTS) : 1;
+        mem_grow(&out->v, &out->cap, out->n + 3 * (end[k - 1] - at), sizeof *out->v);
+        for (size_t i = 0; i < k; at = end[i++]) {
+            size_t len = end[i] - at;
+
+            if (len <= WORDCACHE_SHORT)
+                short_part(m, s, text + at, len, n - at, from, out);
+            else
+                long_part(m, s, text + at, len, from, out);
+        }
+    }
+}
+
+static int encode(const void *model, void *scratch, const char *s, size_t n, struct tokenizer_ids *out, struct err *err)
+{
+    const struct spm *m = model;
+    struct scratch *w = scratch;
+
+    if (n > UINT32_MAX / 3)
+        return err_set(err, "a text of %zu bytes", n);
+    if (parts_hang_together(spm_info(m))) {
+        encode_text(m, w, s, n, out);
+        return 0;
+    }
+    mem_grow(&out->v, &out->cap, out->n + 3 * n, sizeof *out->v);
+    out->n += spm_encode(m, w->spm, s, n, out->v + out->n, 0);
+    return 0;
+}
+
+static uint32_t id_of(const void *model, const char *s, size_t n)
+{
+    return spm_id(model, s, n);
+}
+
+static const char *token(const void *model, uint32_t id, size_t *n, bool *bytes)
+{
+    *bytes = true;
+    return spm_bytes(model, id, n);
+}
+
+static void report(const void *model, struct report *r)
+{
+    const struct spm_info *info = spm_info(model);
+    static const char *const names[] = { [SPM_UNIGRAM] = "unigram", [SPM_BPE] = "BPE", [SPM_WORD] = "word", [SPM_CHAR] = "char" };
+
+    report_string(r, "model", names[info->model]);
+    report_string(r, "normalizer", info->normalizer);
+}
+
+static const struct tokenizer_model_row row = {
+    .type = "SentencePiece",
+    .description = "SentencePiece",
+    .release = release,
+    .scratch_new = scratch_new,
+    .scratch_free = scratch_free,
+    .border = border,
+    .encode = encode,
+    .id = id_of,
+    .token = token,
+    .report = report,
+};
+
+static int normalise(const void *args, const char *text, size_t n, bool first, struct tokenizer_text *out, struct err *err)
+{
+    (void)first;
+    (void)err;
+    out->n = spm_normalise(args, text, n, &out->v, &out->cap);
+    return 1;
+}
+
+static const struct tokenizer_step_row normalizer = { .type = "SentencePiece", .rewrite = normalise };
+
+int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const void *config, size_t config_n,
+                       const char *name, struct err *err)
+{
+    struct tokenizer_loader l = { .t = t, .name = name, .err = err };
+    struct spm *m = spm_parse(data, n, err);
+    const struct json_value *settings = NULL;
+
+    if (!m)
+        return err_prefix(err, "%s", name);
+    t->model = &row;
+    t->model_data = m;
+    t->any_bytes = true;
+    t->n_tokens = t->n_ids = t->info.vocab_size = spm_info(m)->n_pieces;
+    t->info.bos = spm_info(m)->bos;
+    t->info.eos = spm_info(m)->eos;
+    t->info.pad = spm_info(m)->pad;
+    tokenizer_add_step(&t->normalizer, &normalizer, m);
+    arena_init(&l.scratch);
+    if (config)
+        settings = json_tree(&l.scratch, config, config_n, "tokenizer_config.json", err);
+    if (!config || settings)
+        tokenizer_load_config(&l, settings);
+    arena_release(&l.scratch);
+    return config && !settings ? err_prefix(err, "%s", name) : 0;
+}
