@@ -1,5 +1,7 @@
 #include "libcommon/text/border.h"
 
+#include <string.h>
+
 #include "libcommon/base/utf8.h"
 
 static inline uint32_t folded(const struct border *b, uint32_t cp)
@@ -17,7 +19,7 @@ static inline bool joined(const struct border *b, uint32_t left, uint32_t right)
     uint32_t h;
 
     if ((left | right) < 128)
-        return b->ascii[left][right];
+        return b->ascii[left << 7 | right];
     h = hash(left, right);
     return b->other[h / 64] >> h % 64 & 1;
 }
@@ -31,7 +33,7 @@ void border_add(struct border *b, const char *s, size_t n)
         uint32_t right = folded(b, cp);
 
         if (left < 128 && right < 128) {
-            b->ascii[left][right] = 1;
+            b->ascii[left << 7 | right] = 1;
         } else if (left != UINT32_MAX) {
             uint32_t h = hash(left, right);
 
@@ -66,34 +68,71 @@ static inline uint32_t next_char(const uint8_t *s, size_t *at)
     return c;
 }
 
+static bool all_ascii(const uint8_t *s)
+{
+    uint64_t any = 0, v;
+
+    for (int i = 0; i < BORDER_BLOCK; i += 8) {
+        memcpy(&v, s + i, 8);
+        any |= v;
+    }
+    return !(any & 0x8080808080808080);
+}
+
+/* Borders between the BORDER_BLOCK bytes before each of s[0..BORDER_BLOCK) and it, as bits. */
+static uint64_t block_borders(const struct border *b, const uint8_t *s)
+{
+    uint32_t pair = s[-1];
+    uint64_t borders = 0;
+
+    for (int i = 0; i < BORDER_BLOCK; i++) {
+        pair = (pair << 7 | s[i]) & 0x3fff;
+        borders |= (uint64_t)!b->ascii[pair] << i;
+    }
+    return borders;
+}
+
+/* Borders behind the character `left`, up to that of the first character at or behind `stop`: *at goes there. */
+static size_t char_borders(const struct border *b, const uint8_t *s, size_t *at, size_t stop, size_t *end)
+{
+    size_t here = *at, k = 0;
+    uint32_t left = folded(b, next_char(s, at));
+
+    while (*at < stop) {
+        uint32_t right;
+
+        here = *at;
+        right = folded(b, next_char(s, at));
+        if (!joined(b, left, right))
+            end[k++] = here;
+        left = right;
+    }
+    *at = here;
+    return k;
+}
+
 size_t border_ends(const struct border *b, const char *text, size_t n, size_t at, size_t *end, size_t max)
 {
     const uint8_t *s = (const uint8_t *)text;
     size_t k = 0;
-    uint32_t left;
 
     if (at == n)
         return 0;
-    left = folded(b, next_char(s, &at));
-    while (at < n) {
-        size_t here = at;
-        uint32_t right;
+    while (at < n) { /* at: a character whose left border is known */
+        if (k + BORDER_BLOCK >= max)
+            return k;
+        if (s[at] < 128 && n - at > BORDER_BLOCK && all_ascii(s + at + 1)) {
+            for (uint64_t m = block_borders(b, s + at + 1); m; m &= m - 1)
+                end[k++] = at + 1 + (size_t)__builtin_ctzll(m);
+            at += BORDER_BLOCK;
+        } else {
+            size_t stop = n - at > BORDER_BLOCK ? at + BORDER_BLOCK : n;
 
-        while (left < 128 && s[at] < 128 && b->ascii[left][s[at]]) { /* mostly */
-            left = s[at++];
-            if (at == n)
-                goto out;
+            k += char_borders(b, s, &at, stop, end + k);
+            if (stop == n)
+                break;
         }
-        here = at;
-        right = folded(b, next_char(s, &at));
-        if (!joined(b, left, right)) {
-            end[k++] = here;
-            if (k == max)
-                return k;
-        }
-        left = right;
     }
-out:
     end[k++] = n;
     return k;
 }

@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 #define BORDER_BITS 19
+#define BORDER_BLOCK 64
 
 /* Zero it first. */
 struct border {
-    uint8_t ascii[128][128]; /* joined, by a piece */
+    uint8_t ascii[128 * 128]; /* left 7 bits, right 7 bits: joined, by a piece */
     uint64_t other[(1 << BORDER_BITS) / 64];
     bool fold; /* U+2581 and the space are one character */
 };
@@ -26,7 +27,7 @@ void border_add(struct border *b, const char *s, size_t n);
 bool border_between(const struct border *b, uint32_t left, uint32_t right);
 
 /* The ends of the next parts of text[0..n), of valid UTF-8, that begin at `at`: at most max, into end[]; how many, 0
- * when at is n. */
+ * when at is n.  max is above BORDER_BLOCK. */
 size_t border_ends(const struct border *b, const char *text, size_t n, size_t at, size_t *end, size_t max);
 
 #endif

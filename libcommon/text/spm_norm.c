@@ -10,7 +10,7 @@
 
 struct output {
     const struct spm_spec *spec;
-    const struct spm *m;
+    const struct trie *user; /* of pieces that stay; NULL: there are none */
     bool compact;
     char **v;
     size_t n, *cap;
@@ -38,7 +38,7 @@ static size_t prefix(const struct output *o, const char *s, size_t n, const char
     size_t len;
 
     *to = s;
-    if (o->m && o->m->has_user && (len = trie_longest(&o->m->user[0], s, n, &value)) > 0) {
+    if (o->user && (len = trie_longest(o->user, s, n, &value)) > 0) {
         *to_n = len;
         return len;
     }
@@ -54,16 +54,27 @@ static size_t prefix(const struct output *o, const char *s, size_t n, const char
     return len;
 }
 
-/* Bytes that begin s[0..n) and become themselves, no space among them. */
-static size_t plain(const struct output *o, const char *s, size_t n)
+/* The bytes that begin s[0..n) and become themselves, and single spaces between them: taken to the output. */
+static size_t put_plain(struct output *o, const char *s, size_t n, bool *space)
 {
-    size_t i = 0;
+    const bool *plain = o->spec->map.plain;
+    char *out;
+    size_t i = 0, used = 0;
 
-    if (o->m && o->m->has_user)
+    if (o->user || (o->spec->escape && !o->compact))
         return 0;
-    while (i < n && (uint8_t)s[i] < 128 && s[i] != ' ' &&
-           (!o->spec->has_map || (o->spec->map.plain[(uint8_t)s[i]] && (i + 1 == n || (uint8_t)s[i + 1] < 128))))
-        i++;
+    mem_grow(o->v, o->cap, o->n + n + SPARE, 1);
+    out = *o->v + o->n;
+    for (; i < n; i++) {
+        uint8_t c = (uint8_t)s[i];
+
+        if (c >= 128 || (o->spec->has_map && (!plain[c] || (i + 1 < n && (uint8_t)s[i + 1] >= 128))))
+            break;
+        out[used] = (char)c;
+        used += !(*space && c == ' ');
+        *space = c == ' ' && o->spec->squeeze;
+    }
+    o->n += used;
     return i;
 }
 
@@ -107,7 +118,7 @@ static bool is_identity(const struct spm_spec *s)
 size_t spm_apply(const struct spm_spec *spec, const struct spm *m, bool compact, const char *text, size_t n, char **out,
                  size_t *cap)
 {
-    struct output o = { spec, m, compact, out, 0, cap };
+    struct output o = { spec, m && m->has_user ? &m->user[0] : NULL, compact, out, 0, cap };
     bool suffix = m && m->info.suffix, space = spec->squeeze;
     const char *to;
     size_t at = 0, to_n, len;
@@ -127,13 +138,9 @@ size_t spm_apply(const struct spm_spec *spec, const struct spm *m, bool compact,
         at = n;
     }
     while (at < n) {
-        len = plain(&o, text + at, n - at);
-        if (len) {
-            put(&o, text + at, len);
-            at += len;
-            space = false;
-            continue;
-        }
+        at += put_plain(&o, text + at, n - at, &space);
+        if (at == n)
+            break;
         at += prefix(&o, text + at, n - at, &to, &to_n);
         while (space && to_n && *to == ' ') {
             to++;

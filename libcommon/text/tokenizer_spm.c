@@ -16,6 +16,10 @@ struct scratch {
     struct spm_scratch *spm;
     struct wordcache cache; /* before the ids of a part their limit, see spm_limit() */
     struct tokenizer_ids kept;
+    /* of one batch */
+    size_t end[PARTS];
+    uint64_t low[PARTS], high[PARTS], hash[PARTS];
+    size_t from; /* where the ids of the text begin */
 };
 
 static void release(void *model)
@@ -54,13 +58,19 @@ static const struct border *border(const void *model)
     return parts_hang_together(spm_info(model)) ? NULL : spm_border(model);
 }
 
-/* Ids that the cache knows, where they hold now. */
-static bool take_known(const struct spm *m, struct scratch *s, const uint32_t *v, size_t n, struct tokenizer_ids *out)
+/* The sum's limit that stands before ids in the cache. */
+static float limit_of(const uint32_t *kept)
 {
     float limit;
 
-    memcpy(&limit, v, sizeof limit);
-    if (!(fabs(spm_sum(s->spm)) < (double)limit))
+    memcpy(&limit, kept, sizeof limit);
+    return limit;
+}
+
+/* Ids that the cache knows, where they hold now. */
+static bool take_known(const struct spm *m, struct scratch *s, const uint32_t *v, size_t n, struct tokenizer_ids *out)
+{
+    if (!(fabs(spm_sum(s->spm)) < (double)limit_of(v)))
         return false;
     memcpy(out->v + out->n, v + 1, (n - 1) * sizeof *v);
     out->n += n - 1;
@@ -69,9 +79,9 @@ static bool take_known(const struct spm *m, struct scratch *s, const uint32_t *v
 }
 
 /* Append the ids of a part; its limit and they are s->kept. */
-static void make(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t from, struct tokenizer_ids *out)
+static void make(const struct spm *m, struct scratch *s, const char *part, size_t n, struct tokenizer_ids *out)
 {
-    size_t k = spm_encode(m, s->spm, part, n, out->v + from, out->n - from) + from - out->n;
+    size_t k = spm_encode(m, s->spm, part, n, out->v + s->from, out->n - s->from) + s->from - out->n;
     float limit = spm_limit(s->spm);
 
     mem_grow(&s->kept.v, &s->kept.cap, k + 1, sizeof *s->kept.v);
@@ -81,29 +91,22 @@ static void make(const struct spm *m, struct scratch *s, const char *part, size_
     out->n += k;
 }
 
-static void short_part(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t room, size_t from,
-                       struct tokenizer_ids *out)
+static void short_part(const struct spm *m, struct scratch *s, const char *part, size_t i, struct tokenizer_ids *out)
 {
-    const struct wordcache_entry *e;
-    uint64_t low, high;
-    float limit;
+    uint64_t low = s->low[i], high = s->high[i];
+    const struct wordcache_entry *e = wordcache_find(&s->cache, low, high);
 
-    wordcache_key(part, n, room, &low, &high);
-    e = wordcache_find(&s->cache, low, high);
     if (e && take_known(m, s, wordcache_ids(&s->cache, e), e->n, out))
         return;
-    make(m, s, part, n, from, out);
-    memcpy(&limit, s->kept.v, sizeof limit);
-    if (!e && limit > 0)
+    make(m, s, part, (size_t)(high >> 56), out);
+    if (!e && limit_of(s->kept.v) > 0)
         wordcache_add(&s->cache, low, high, s->kept.v, s->kept.n);
 }
 
-static void long_part(const struct spm *m, struct scratch *s, const char *part, size_t n, size_t from,
-                      struct tokenizer_ids *out)
+static void long_part(const struct spm *m, struct scratch *s, const char *part, size_t n, struct tokenizer_ids *out)
 {
     const uint32_t *ids = NULL;
     uint64_t hash = 0;
-    float limit;
     size_t k;
 
     if (n <= WORDCACHE_LONGEST) {
@@ -112,30 +115,62 @@ static void long_part(const struct spm *m, struct scratch *s, const char *part, 
         if (ids && take_known(m, s, ids, k, out))
             return;
     }
-    make(m, s, part, n, from, out);
-    memcpy(&limit, s->kept.v, sizeof limit);
-    if (!ids && n <= WORDCACHE_LONGEST && limit > 0)
+    make(m, s, part, n, out);
+    if (!ids && n <= WORDCACHE_LONGEST && limit_of(s->kept.v) > 0)
         wordcache_add_long(&s->cache, part, n, hash, s->kept.v, s->kept.n);
+}
+
+/* Keys of the k parts that begin at `at`; 0 for a long one. */
+static void make_keys(struct scratch *s, const char *text, size_t n, size_t at, size_t k)
+{
+    for (size_t i = 0; i < k; at = s->end[i++]) {
+        s->low[i] = s->high[i] = 0;
+        if (s->end[i] - at <= WORDCACHE_SHORT)
+            wordcache_key(text + at, s->end[i] - at, n - at, &s->low[i], &s->high[i]);
+        s->hash[i] = wordcache_hash(s->low[i], s->high[i]);
+        __builtin_prefetch(&s->cache.entry[s->hash[i] >> s->cache.shift]);
+    }
+}
+
+/* Parts [i, k) as long as they stand at their first place in the cache with at most two ids, and hold. */
+static size_t take_hits(const struct spm *m, struct scratch *s, size_t i, size_t k, struct tokenizer_ids *out)
+{
+    for (; i < k; i++) {
+        const struct wordcache_entry *e = &s->cache.entry[s->hash[i] >> s->cache.shift];
+
+        if (e->low != s->low[i] || e->high != s->high[i] || e->n - 1 >= 3 ||
+            !(fabs(spm_sum(s->spm)) < (double)limit_of(e->id)))
+            break;
+        memcpy(out->v + out->n, e->id + 1, 2 * sizeof *e->id); /* of which n - 1 count */
+        out->n += e->n - 1;
+        spm_skip(m, s->spm, e->id + 1, e->n - 1);
+    }
+    return i;
 }
 
 /* A text whose parts hang together. */
 static void encode_text(const struct spm *m, struct scratch *s, const char *text, size_t n, struct tokenizer_ids *out)
 {
     const struct border *b = spm_border(m);
-    size_t end[PARTS], from = out->n;
 
     spm_begin(s->spm);
-    for (size_t at = 0, k; at < n;) {
-        end[0] = n;
-        k = b ? border_ends(b, text, n, at, end, PARTS) : 1;
-        mem_grow(&out->v, &out->cap, out->n + 3 * (end[k - 1] - at), sizeof *out->v);
-        for (size_t i = 0; i < k; at = end[i++]) {
-            size_t len = end[i] - at;
+    s->from = out->n;
+    for (size_t at = 0, k; at < n; at = s->end[k - 1]) {
+        s->end[0] = n;
+        k = b ? border_ends(b, text, n, at, s->end, PARTS) : 1;
+        mem_grow(&out->v, &out->cap, out->n + 3 * (s->end[k - 1] - at) + 2, sizeof *out->v);
+        make_keys(s, text, n, at, k);
+        for (size_t i = 0; i < k; i++) {
+            size_t start;
 
-            if (len <= WORDCACHE_SHORT)
-                short_part(m, s, text + at, len, n - at, from, out);
+            i = take_hits(m, s, i, k, out);
+            if (i == k)
+                break;
+            start = i ? s->end[i - 1] : at;
+            if (s->high[i])
+                short_part(m, s, text + start, i, out);
             else
-                long_part(m, s, text + at, len, from, out);
+                long_part(m, s, text + start, s->end[i] - start, out);
         }
     }
 }
