@@ -162,12 +162,29 @@ const char *tokenizer_type(const struct json_value *v);
 int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const struct json_value *v);
 void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
 
+/* A model "BPE": what the file says, and what takes its tokens and merges. */
+struct tokenizer_bpe {
+    bool byte_fallback, fuse_unk, has_unk, whole;
+    const char *unk, *prefix, *suffix; /* in the loader's scratch; "" for none */
+    size_t unk_n, prefix_n, suffix_n;
+    const char *vocab, *merges; /* their bytes */
+    size_t vocab_n, merges_n;
+    void *model;
+    int (*add)(void *model, const char *s, size_t n, uint64_t id, struct err *err);
+    int (*index)(void *model, struct err *err); /* all tokens are there */
+    int (*add_merge)(void *model, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
+};
+
+/* The settings and parts of the model's object; then its tokens and merges, to b->model. */
+int tokenizer_bpe_open(struct tokenizer_loader *l, const char *json, size_t n, struct tokenizer_bpe *b);
+int tokenizer_bpe_load(struct tokenizer_loader *l, struct tokenizer_bpe *b);
+
 /* The rows; tokenizer_load.c looks them up by type. */
 extern const struct tokenizer_step_row tokenizer_normalizers[], tokenizer_pretokenizers[], tokenizer_decoders[];
 extern const int tokenizer_n_normalizers, tokenizer_n_pretokenizers, tokenizer_n_decoders;
 extern const struct tokenizer_post_row tokenizer_posts[];
 extern const int tokenizer_n_posts;
-extern const struct tokenizer_model_row tokenizer_byte_bpe;
+extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram;
 
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
 const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);

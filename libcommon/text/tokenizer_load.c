@@ -22,7 +22,7 @@ struct list {
 enum { ADDED, NORMALIZER, PRE_TOKENIZER, MODEL, POST_PROCESSOR, DECODER, PARTS };
 
 /* Models by type, the first that takes the file; a file may leave out the type of BPE. */
-static const struct tokenizer_model_row *const models[] = { &tokenizer_byte_bpe };
+static const struct tokenizer_model_row *const models[] = { &tokenizer_byte_bpe, &tokenizer_char_bpe, &tokenizer_unigram };
 
 /* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
 int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
@@ -174,8 +174,7 @@ static int load_model(struct tokenizer_loader *l, const struct tokenizer_part *m
         models[i]->release(l->t->model_data);
         l->t->model_data = NULL;
     }
-    return err_set(l->err, "%s: model: type '%.100s' %s not supported", l->name, type,
-                   l->t->model ? "over characters is" : "is");
+    return err_set(l->err, "%s: model: type '%.100s' is not supported", l->name, type);
 }
 
 /* A token of tokenizer_config.json: a string, or an object with its content. */
