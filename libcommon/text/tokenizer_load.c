@@ -133,27 +133,26 @@ static int take_post(struct tokenizer_loader *l, const struct list *list, const 
     return tokenizer_unsupported(l, list->part, v);
 }
 
-/* The model's type; BPE where there is none, as in old files. */
+/* The model's type; where there is none, as in old files, Unigram if it has an unk_id, else BPE. */
 static int model_type(struct tokenizer_loader *l, const struct tokenizer_part *model, const char **type)
 {
-    struct tokenizer_part part = { .name = "type" };
+    struct tokenizer_part part[] = { { .name = "type" }, { .name = "unk_id" } };
     const struct json_value *v;
 
-    *type = "BPE";
     if (!model->s)
         return err_set(l->err, "%s: there is no model", l->name);
-    if (tokenizer_split(l, model->s, model->n, &part, 1, NULL) < 0)
+    if (tokenizer_split(l, model->s, model->n, part, 2, NULL) < 0)
         return -1;
-    v = tree(l, &part);
-    if (part.s && (!v || v->type != JSON_STRING))
+    v = tree(l, &part[0]);
+    if (part[0].s && (!v || v->type != JSON_STRING))
         return v ? err_set(l->err, "%s: model: type is not a string", l->name) : -1;
-    *type = v ? v->str : *type;
+    *type = v ? v->str : part[1].s ? "Unigram" : "BPE";
     return 0;
 }
 
 static int load_model(struct tokenizer_loader *l, const struct tokenizer_part *model)
 {
-    const char *type;
+    const char *type = "";
 
     if (model_type(l, model, &type) < 0)
         return -1;
