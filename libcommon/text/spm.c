@@ -390,6 +390,11 @@ static size_t encode_chars(const struct spm *m, struct spm_scratch *s, const cha
     return n;
 }
 
+static bool starts_bar(const char *s, size_t n)
+{
+    return n >= 3 && memcmp(s, SPM_BAR, 3) == 0;
+}
+
 /* A word begins with each U+2581. */
 static size_t encode_words(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out,
                            size_t n)
@@ -407,8 +412,7 @@ static size_t encode_words(const struct spm *m, struct spm_scratch *s, const cha
             memcpy(word + len, bar ? SPM_BAR : part + end, bar ? 3 : 1);
             len += bar ? 3 : 1;
             end++;
-            if (end == part_n || (part[end] == ' ' && m->normal.escape) ||
-                (part_n - end >= 3 && memcmp(part + end, SPM_BAR, 3) == 0))
+            if (end == part_n || (m->normal.escape ? part[end] == ' ' : starts_bar(part + end, part_n - end)))
                 break;
         }
         id = lexicon_find(&m->names, word, len);

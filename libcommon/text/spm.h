@@ -49,7 +49,7 @@ struct spm_scratch *spm_scratch_new(const struct spm *m);
 void spm_scratch_free(struct spm_scratch *s);
 
 /* The normal form of a text into *out, which grows; its length.  It is made for the model: where spaces are escaped,
- * one byte 0x20 stands for each U+2581 that the normalizer puts; 16 bytes behind it can be read. */
+ * one byte 0x20 stands for each U+2581; 16 bytes behind it can be read. */
 size_t spm_normalise(const struct spm *m, const char *text, size_t n, char **out, size_t *cap);
 /* Begin a text. */
 void spm_begin(struct spm_scratch *s);

@@ -97,10 +97,30 @@ static bool ends_with(const struct output *o, const char *s, size_t n)
     return o->n >= n && memcmp(*o->v + o->n - n, s, n) == 0;
 }
 
+/* One byte for each U+2581 of the text itself as well. */
+static void fold_bars(struct output *o)
+{
+    char *s = *o->v, *end = s + o->n, *from = memmem(s, o->n, SPM_BAR, 3), *to = from;
+
+    while (from && from < end) {
+        char *next;
+
+        *to++ = ' ';
+        from += 3;
+        next = memmem(from, (size_t)(end - from), SPM_BAR, 3);
+        next = next ? next : end;
+        memmove(to, from, (size_t)(next - from));
+        to += next - from;
+        from = next;
+    }
+    if (to)
+        o->n = (size_t)(to - s);
+}
+
 static void drop_spaces(struct output *o)
 {
     for (;;) {
-        if (o->spec->escape && ends_with(o, SPM_BAR, 3))
+        if (o->spec->escape && !o->compact && ends_with(o, SPM_BAR, 3))
             o->n -= 3;
         else if ((!o->spec->escape || o->compact) && ends_with(o, " ", 1))
             o->n--;
@@ -151,6 +171,8 @@ size_t spm_apply(const struct spm_spec *spec, const struct spm *m, bool compact,
             space = spec->squeeze && to[to_n - 1] == ' ';
         }
     }
+    if (compact)
+        fold_bars(&o);
     if (spec->squeeze)
         drop_spaces(&o);
     if (suffix && spec->dummy_prefix)
