@@ -18,6 +18,51 @@ struct model {
 
 enum { TYPE, VOCAB, UNK, FALLBACK, PARTS };
 
+/* Digits up to where they no longer fit into *v, at s[*at]: how many there were, and how many of them count. */
+static int digits(const char *s, size_t n, size_t *at, uint64_t *v, int *count, bool *full)
+{
+    int all = 0;
+
+    for (; *at < n && s[*at] >= '0' && s[*at] <= '9'; (*at)++, all++) {
+        uint64_t digit = (uint64_t)(s[*at] - '0');
+
+        *full = *full || *v > (UINT64_MAX - digit) / 10;
+        if (*full)
+            continue;
+        *v = *v * 10 + digit;
+        (*count)++;
+    }
+    return all;
+}
+
+/* A number as serde_json reads it, which rounds twice: the digits, then their quotient by a power of ten.  Where two
+ * paths are as good as each other, the last bit of a score decides. */
+static double serde_number(const char *s, size_t n)
+{
+    bool minus = n && *s == '-', full = false;
+    size_t at = minus;
+    uint64_t v = 0;
+    int exponent = 0, counted = 0;
+    double f;
+
+    exponent = digits(s, n, &at, &v, &counted, &full);
+    exponent -= counted;
+    counted = 0;
+    if (at < n && s[at] == '.') {
+        at++;
+        digits(s, n, &at, &v, &counted, &full);
+        exponent -= counted;
+    }
+    if (at < n) /* e */
+        exponent += (int)strtol(s + at + 1, NULL, 10);
+    f = (double)v;
+    for (; exponent < -308 && f > 0; exponent += 308)
+        f /= 1e308;
+    if (f > 0)
+        f = exponent < 0 ? f / pow(10, -exponent) : f * pow(10, exponent);
+    return minus ? -f : f;
+}
+
 /* One entry, [piece, score]. */
 static int load_piece(struct tokenizer_loader *l, struct model *m, struct json *j, double **score, size_t *cap)
 {
@@ -32,7 +77,7 @@ static int load_piece(struct tokenizer_loader *l, struct model *m, struct json *
         return -1;
     if (json_next(j) != JSON_NUMBER)
         return err_set(l->err, "piece %zu: not a string and a score", at);
-    v = json_double(&j->raw);
+    v = serde_number(j->raw.s, j->raw.n);
     if (!isfinite(v))
         return err_set(l->err, "piece %zu: the score is not finite", at);
     mem_grow(score, cap, at + 1, sizeof **score);
