@@ -29,6 +29,7 @@ void tokenize_init(struct tokenize *t, const struct tokenize_options *o)
 static void release_buffers(struct tokenize *t)
 {
     free(t->ids.v);
+    free(t->kept.v);
     free(t->text);
     t->ids = (struct tokenizer_ids){ 0 };
     t->text = NULL;
@@ -115,9 +116,12 @@ static int check(struct tokenize *t, struct err *err)
 int tokenize_text(struct tokenize *t, const uint32_t *v, size_t n, struct err *err)
 {
     const struct tokenize_options *o = t->o;
+    struct tokenizer_text text = { t->text, 0, t->text_cap };
+    bool ill = false;
+    size_t len;
 
-    t->text_n = 0;
-    for (size_t i = 0, len; i < n; i++) {
+    t->kept.n = 0;
+    for (size_t i = 0; i < n; i++) {
         const char *bytes = tokenizer_bytes(o->tokenizer, v[i], &len);
         bool special = bytes && tokenizer_is_special(o->tokenizer, v[i]);
 
@@ -125,12 +129,15 @@ int tokenize_text(struct tokenize *t, const uint32_t *v, size_t n, struct err *e
             return err_set(err, "token %zu: the vocabulary has no id %d", i, (int)v[i]);
         if (special && o->special == TOKENIZER_SPECIAL_ERROR)
             return err_set(err, "token %zu: special token '%.*s'", i, (int)(len < 100 ? len : 100), bytes);
-        if (special && o->special == TOKENIZER_SPECIAL_NONE)
-            continue;
-        mem_grow(&t->text, &t->text_cap, t->text_n + len, 1);
-        memcpy(t->text + t->text_n, bytes, len);
-        t->text_n += len;
+        if (!special || o->special != TOKENIZER_SPECIAL_NONE)
+            insert(&t->kept, t->kept.n, &v[i], 1);
     }
+    tokenizer_decode(o->tokenizer, t->kept.v, t->kept.n, &text, &ill);
+    t->text = text.v;
+    t->text_n = text.n;
+    t->text_cap = text.cap;
+    if (ill && !o->replace)
+        return err_set(err, "bytes of the text that are no character");
     return check(t, err);
 }
 

@@ -40,6 +40,7 @@ struct tokenize {
     const struct tokenize_options *o; /* borrowed */
     struct tokenizer_encoder *encoder;
     struct tokenizer_ids ids; /* the tokens of the document */
+    struct tokenizer_ids kept; /* those that are written as text */
     bool none;                /* it has no sequence */
     char *text;               /* the text of the tokens, text_n bytes of valid UTF-8 */
     size_t text_n, text_cap;

@@ -135,6 +135,28 @@ static void append_decomposed(struct run *r, uint32_t cp)
         append(r, d->b);
 }
 
+/* Decomposed for compatibility as well: by a table of what becomes of a character in all. */
+static void append_compat(struct run *r, uint32_t cp)
+{
+    int low = 0, high = nfc_n_compats - 1;
+
+    while (low <= high) {
+        int mid = (low + high) / 2;
+        const struct nfc_compat *c = &nfc_compats[mid];
+
+        if (cp < c->cp) {
+            high = mid - 1;
+        } else if (cp > c->cp) {
+            low = mid + 1;
+        } else {
+            for (int i = 0; i < c->n; i++)
+                append(r, nfc_compat_pool[c->at + i]);
+            return;
+        }
+    }
+    append_decomposed(r, cp);
+}
+
 /* Stable, by class: marks [0, n). */
 static void sort_marks(uint32_t *cp, uint8_t *ccc, size_t n)
 {
@@ -263,6 +285,49 @@ size_t nfc_normalise(const char *text, size_t n, char **out, size_t *cap)
         reorder(&r);
         compose(&r);
         mem_grow(out, cap, used + 4 * r.n, 1);
+        for (size_t i = 0; i < r.n; i++)
+            used += (size_t)utf8_encode(r.cp[i], *out + used);
+    }
+    free(r.cp);
+    free(r.ccc);
+    return used;
+}
+
+/* ASCII that no other character stands behind: it stays in every form. */
+static size_t ascii(const char *text, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n && (uint8_t)text[at] < 0x80)
+        at++;
+    return at == n ? n : at - (at > 0);
+}
+
+size_t nfc_form(enum nfc_form form, const char *text, size_t n, char **out, size_t *cap)
+{
+    struct run r = { 0 };
+    size_t at = 0, used = 0;
+    uint32_t cp;
+    int len;
+
+    if (form == NFC_C)
+        return nfc_normalise(text, n, out, cap);
+    while (at < n) {
+        size_t as_is = ascii(text + at, n - at);
+
+        mem_grow(out, cap, used + as_is + 1, 1);
+        memcpy(*out + used, text + at, as_is);
+        used += as_is;
+        at += as_is;
+        r.n = 0;
+        while (at < n && (r.n < 2 || (uint8_t)text[at] >= 0x80) && (len = utf8_decode(text + at, n - at, &cp)) > 0) {
+            (form == NFC_D ? append_decomposed : append_compat)(&r, cp);
+            at += (size_t)len;
+        }
+        reorder(&r);
+        if (form == NFC_KC)
+            compose(&r);
+        mem_grow(out, cap, used + 4 * r.n + 1, 1);
         for (size_t i = 0; i < r.n; i++)
             used += (size_t)utf8_encode(r.cp[i], *out + used);
     }

@@ -1,4 +1,4 @@
-/* nfc.h - Unicode normalisation form C, by the tables of Unicode 9.0, as HF tokenizers do it: marks
+/* nfc.h - Unicode normalisation forms, by the tables of Unicode 9.0, as HF tokenizers do it: marks
  * assigned later have combining class 0, compositions assigned later do not happen.  Text is valid UTF-8.
  */
 #ifndef LIBCOMMON_TEXT_NFC_H
@@ -13,5 +13,9 @@ size_t nfc_check(const char *text, size_t n);
 
 /* The normal form of the text into *out, which holds *cap bytes and grows; its length.  Linear in n. */
 size_t nfc_normalise(const char *text, size_t n, char **out, size_t *cap);
+
+/* The other forms. */
+enum nfc_form { NFC_C, NFC_D, NFC_KC, NFC_KD };
+size_t nfc_form(enum nfc_form form, const char *text, size_t n, char **out, size_t *cap);
 
 #endif

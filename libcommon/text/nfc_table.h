@@ -24,4 +24,13 @@ extern const int nfc_n_unsafe;
 /* A bit for every 256 code points below 0x30000: is one of them unsafe?  None is above. */
 extern const uint64_t nfc_unsafe_blocks[12];
 
+/* Compatibility: what a character becomes in all, where that is not its canonical decomposition. */
+struct nfc_compat {
+    uint32_t cp;
+    uint16_t at, n; /* of the pool */
+};
+extern const struct nfc_compat nfc_compats[]; /* ascending */
+extern const int nfc_n_compats;
+extern const uint32_t nfc_compat_pool[];
+
 #endif

@@ -151,6 +151,11 @@ static const struct pretok_known *find(const char *pattern, size_t n)
     return NULL;
 }
 
+bool pretok_is_known(const char *pattern, size_t n)
+{
+    return find(pattern, n) != NULL;
+}
+
 /* Two-stage table of classes; equal pages are kept once. */
 static void make_classes(struct pretok *p)
 {

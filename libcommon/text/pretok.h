@@ -12,6 +12,7 @@
 #ifndef LIBCOMMON_TEXT_PRETOK_H
 #define LIBCOMMON_TEXT_PRETOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "libcommon/base/err.h"
@@ -23,6 +24,8 @@ struct pretok;
 
 /* pattern is copied.  NULL: the pattern is not one, with its place. */
 struct pretok *pretok_open(const char *pattern, size_t n, struct err *err);
+/* Is it a pattern with a hand-written scanner? */
+bool pretok_is_known(const char *pattern, size_t n);
 void pretok_free(struct pretok *p);
 /* "gpt2", "llama3", "qwen2": it has a hand-written scanner; NULL: it has none. */
 const char *pretok_name(const struct pretok *p);

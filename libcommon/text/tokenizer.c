@@ -62,6 +62,9 @@ void tokenizer_free(struct tokenizer *t)
     release(&t->normalizer);
     release(&t->pretokenizer);
     release(&t->decoder);
+    if (t->decoded)
+        tokenizer_strings_release(t->decoded);
+    free(t->decoded);
     free(t->added);
     arena_release(&t->arena);
     free(t);
@@ -78,18 +81,6 @@ uint32_t tokenizer_id(const struct tokenizer *t, const char *s, size_t n)
         if (t->added[i].n == n && memcmp(t->added[i].content, s, n) == 0)
             return t->added[i].id;
     return t->model->id(t->model_data, s, n);
-}
-
-const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n)
-{
-    const struct tokenizer_added *a = tokenizer_added_token(t, id);
-    bool bytes;
-
-    if (a) {
-        *n = a->n;
-        return a->content;
-    }
-    return t->model->token(t->model_data, id, n, &bytes);
 }
 
 bool tokenizer_is_special(const struct tokenizer *t, uint32_t id)

@@ -70,9 +70,17 @@ struct tokenizer_ids {
 int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
                      struct tokenizer_ids *out, struct err *err);
 
-/* The bytes of one id as the decoder gives them (borrowed), or NULL for an id without a token.  For
- * byte-level tokens this may be part of a character. */
+/* The bytes of one id as the decoder gives them within a text (borrowed), or NULL for an id without a token.  They
+ * may be part of a character. */
 const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n);
+/* Bytes that grow; free(v). */
+struct tokenizer_text {
+    char *v;
+    size_t n, cap;
+};
+/* Append the text of n ids, as the decoder makes it; ids without a token are passed over.  Byte-level tokens may make
+ * bytes that are no character; where the decoder itself writes U+FFFD for such, *ill becomes true. */
+void tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, struct tokenizer_text *out, bool *ill);
 /* Is it an added token with special:true (left out by decoders that skip specials)? */
 bool tokenizer_is_special(const struct tokenizer *t, uint32_t id);
 

@@ -5,12 +5,17 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/text/tokenizer_in.h"
 
+/* Of two that are alike the special one comes first, then the lower id. */
 static int by_bytes(const void *a, const void *b)
 {
     const struct tokenizer_pattern *x = a, *y = b;
     int order = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
 
-    return order ? order : (x->n > y->n) - (x->n < y->n);
+    if (order || x->n != y->n)
+        return order ? order : (x->n > y->n) - (x->n < y->n);
+    if (x->token->special != y->token->special)
+        return y->token->special - x->token->special;
+    return (x->token->id > y->token->id) - (x->token->id < y->token->id);
 }
 
 /* A token with normalized:true is looked for as the normalizers make it. */
@@ -18,7 +23,8 @@ static int normal_form(struct tokenizer *t, struct tokenizer_pattern *p, struct 
 {
     struct tokenizer_text room[2] = { 0 };
     const char *normal = NULL;
-    int rc = tokenizer_normalise(t, p->s, &p->n, &normal, room, err);
+    size_t first = 0;
+    int rc = tokenizer_normalise(t, p->s, &p->n, &first, &normal, room, err);
 
     if (rc == 0 && normal != p->s)
         p->s = arena_strndup(&t->arena, normal, p->n);

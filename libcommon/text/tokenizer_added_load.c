@@ -4,6 +4,7 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/text/bpe.h"
 #include "libcommon/text/tokenizer_in.h"
 
 struct adding {
@@ -25,55 +26,64 @@ static uint32_t *added_slot(const struct adding *g, const char *s, size_t n)
     return &g->slot[i];
 }
 
-static int set_flags(struct tokenizer_loader *l, const struct json_value *v, struct tokenizer_added *a)
+/* The entry of a content; a new one has no id yet. */
+static struct tokenizer_added *entry(struct adding *g, const struct json_value *content)
 {
-    return json_get_bool(v, "special", false, &a->special, l->name, l->err) < 0 ||
-                   json_get_bool(v, "normalized", !a->special, &a->normalized, l->name, l->err) < 0 ||
-                   json_get_bool(v, "single_word", false, &a->single_word, l->name, l->err) < 0 ||
-                   json_get_bool(v, "lstrip", false, &a->lstrip, l->name, l->err) < 0 ||
-                   json_get_bool(v, "rstrip", false, &a->rstrip, l->name, l->err) < 0
-               ? -1
-               : 0;
+    struct tokenizer *t = g->l->t;
+    uint32_t *slot = added_slot(g, content->str, content->len);
+    struct tokenizer_added new = { .n = content->len, .id = TOKENIZER_NONE };
+    char *bytes;
+    bool plain;
+
+    if (*slot)
+        return &t->added[*slot - 1];
+    mem_grow(&t->added, &t->added_cap, t->n_added + 1, sizeof *t->added);
+    new.content = arena_strndup(&t->arena, content->str, content->len);
+    new.bytes = bytes = arena_alloc(&t->arena, content->len);
+    new.bytes_n = bpe_unspell(content->str, content->len, bytes, &plain);
+    t->added[t->n_added++] = new;
+    *slot = (uint32_t)t->n_added;
+    return &t->added[*slot - 1];
 }
 
-/* Add one, or change the flags of one that is there.  The id is the vocabulary's for that content, else the
- * next free one, whatever the file says; `id`, where it is not NULL, must be that. */
+/* The id is the vocabulary's for that content, else the next free one, whatever the file says. */
+static int set_id(struct adding *g, struct tokenizer_added *a)
+{
+    struct tokenizer *t = g->l->t;
+
+    a->id = t->model->id(t->model_data, a->content, a->n);
+    if (a->id == TOKENIZER_NONE) /* vocab_size: the highest id of an added token + 1, so far */
+        a->id = t->info.vocab_size > t->n_tokens ? t->info.vocab_size : (uint32_t)t->n_tokens;
+    if (a->id > TOKENIZER_MAX_ID)
+        return err_set(g->l->err, "%s: added token '%.100s': id %u is above %u", g->l->name, a->content, a->id, TOKENIZER_MAX_ID);
+    if (a->id >= t->info.vocab_size)
+        t->info.vocab_size = a->id + 1;
+    return 0;
+}
+
+/* Add one, or change the flags of one that is there; once special it stays so.  `id`, where it is not NULL, must be
+ * its id. */
 static int add_token(struct adding *g, const struct json_value *v, const char *id)
 {
     struct tokenizer_loader *l = g->l;
     const struct json_value *content = json_get(v, "content");
-    struct tokenizer *t = l->t;
-    struct tokenizer_added *a, new = { 0 };
-    uint32_t *slot, next = (uint32_t)t->n_tokens;
+    struct tokenizer_added *a;
+    bool special;
 
     if (!content || content->type != JSON_STRING)
         return err_set(l->err, "%s: added token %s: there is no content", l->name, id ? id : "");
     if (!content->len)
         return 0;
-    if (set_flags(l, v, &new) < 0)
+    a = entry(g, content);
+    if (a->id == TOKENIZER_NONE && set_id(g, a) < 0)
         return -1;
-    slot = added_slot(g, content->str, content->len);
-    if (!*slot) {
-        if (t->n_added && t->info.vocab_size > next) /* highest id of an added token + 1, so far */
-            next = t->info.vocab_size;
-        new.id = t->model->id(t->model_data, content->str, content->len);
-        if (new.id == TOKENIZER_NONE)
-            new.id = next;
-        if (new.id > TOKENIZER_MAX_ID)
-            return err_set(l->err, "%s: added token '%.100s': id %u is above %u", l->name, content->str, new.id, TOKENIZER_MAX_ID);
-        mem_grow(&t->added, &t->added_cap, t->n_added + 1, sizeof *t->added);
-        new.content = arena_strndup(&t->arena, content->str, content->len);
-        new.n = content->len;
-        t->added[t->n_added++] = new;
-        *slot = (uint32_t)t->n_added;
-        if (new.id >= t->info.vocab_size)
-            t->info.vocab_size = new.id + 1;
-    }
-    a = &t->added[*slot - 1];
-    new.content = a->content;
-    new.n = a->n;
-    new.id = a->id;
-    *a = new;
+    if (json_get_bool(v, "special", false, &special, l->name, l->err) < 0 ||
+        json_get_bool(v, "normalized", !special, &a->normalized, l->name, l->err) < 0 ||
+        json_get_bool(v, "single_word", false, &a->single_word, l->name, l->err) < 0 ||
+        json_get_bool(v, "lstrip", false, &a->lstrip, l->name, l->err) < 0 ||
+        json_get_bool(v, "rstrip", false, &a->rstrip, l->name, l->err) < 0)
+        return -1;
+    a->special |= special;
     if (id && (strtoull(id, NULL, 10) != a->id || strlen(id) > 10))
         return err_set(l->err, "%s: added token '%.100s' has the id %u, not %.20s as in tokenizer_config.json", l->name,
                        a->content, a->id, id);

@@ -9,6 +9,7 @@
 #include "libcommon/text/pretok.h"
 #include "libcommon/text/tokenizer_in.h"
 #include "libcommon/text/unicode.h"
+#include "libcommon/text/unicode_hf.h"
 #include "libcommon/text/wordcache.h"
 
 #define PIECES 256 /* cut, then looked up, at a time */
@@ -29,7 +30,7 @@ struct tokenizer_encoder {
     uint64_t low[PIECES], high[PIECES], hash[PIECES];
     /* of one call */
     enum tokenizer_special special;
-    bool first; /* the text begins with what is encoded */
+    size_t first; /* so many bytes of what is encoded stand for the text's first character */
     struct tokenizer_ids *out;
     struct err *err;
 };
@@ -214,8 +215,8 @@ static int encode_piece(struct tokenizer_encoder *e, const char *s, size_t n)
     return encode_batch(e, s, 0, 1);
 }
 
-/* A piece before the pre-tokenizing step i, in text; first: the whole text begins with it. */
-static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, size_t n, bool first)
+/* A piece before the pre-tokenizing step i; first: so many bytes of it stand for the text's first character. */
+static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, size_t n, size_t first)
 {
     const struct tokenizer_steps *steps = &e->t->pretokenizer;
     const struct tokenizer_step *s = &steps->v[i];
@@ -225,12 +226,14 @@ static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, 
 
     if (i == steps->n)
         return e->border ? encode_pieces(e, NULL, text, n) : encode_piece(e, text, n);
+    if (first > n)
+        first = n;
     pretok = i + 1 == steps->n ? tokenizer_step_pretok(s) : NULL;
     if (pretok)
         return encode_pieces(e, pretok, text, n);
     if (s->row->rewrite) {
         level->text.n = 0;
-        rc = s->row->rewrite(s->args, text, n, first, &level->text, e->err);
+        rc = s->row->rewrite(s->args, text, n, &first, &level->text, e->err);
         if (rc < 0)
             return -1;
         text = rc ? level->text.v : text;
@@ -244,7 +247,7 @@ static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, 
     for (size_t k = 0; k < level->spans.n; k++) {
         struct tokenizer_span span = level->spans.v[k];
 
-        if (encode_step(e, i + 1, text + span.from, span.to - span.from, first && !span.from) < 0)
+        if (encode_step(e, i + 1, text + span.from, span.to - span.from, first > span.from ? first - span.from : 0) < 0)
             return -1;
     }
     return 0;
@@ -268,19 +271,13 @@ static uint32_t char_before(const char *s, size_t n)
     return cp;
 }
 
-/* \w of the regex crate. */
-static bool is_word(uint32_t cp)
-{
-    return unicode_word(cp) || cp == 0x200c || cp == 0x200d;
-}
-
 static bool is_single_word(const char *text, size_t n, size_t from, size_t to)
 {
     uint32_t cp = 0;
 
-    if (from && is_word(char_before(text, from)))
+    if (from && unicode_hf_is(UNICODE_HF_WORD, char_before(text, from)))
         return false;
-    return to == n || !utf8_decode(text + to, n - to, &cp) || !is_word(cp);
+    return to == n || !utf8_decode(text + to, n - to, &cp) || !unicode_hf_is(UNICODE_HF_WORD, cp);
 }
 
 /* Take the white space around a token as its flags say, but not what comes before `low`. */
@@ -288,6 +285,8 @@ static void strip(const struct tokenizer_added *a, const char *text, size_t n, s
 {
     uint32_t cp = 0;
 
+    if (a->lstrip && *from < low)
+        *from = low;
     while (a->lstrip && *from > low && unicode_space(char_before(text, *from)))
         do
             --*from;
@@ -308,7 +307,7 @@ static int encode_split(struct tokenizer_encoder *e, const struct tokenizer_set 
     const struct tokenizer_pattern *p;
     size_t done = 0, at = 0, end;
 
-    bool first = e->first;
+    size_t first = e->first;
 
     if (e->special == TOKENIZER_SPECIAL_NONE && !set->plain)
         return rest(e, text, n);
@@ -322,20 +321,22 @@ static int encode_split(struct tokenizer_encoder *e, const struct tokenizer_set 
         if (p->token->special && e->special == TOKENIZER_SPECIAL_ERROR)
             return err_set(e->err, "special token '%.100s' in the text", p->token->content);
         strip(p->token, text, n, done, &from, &to);
-        e->first = first && !done;
+        if (from >= to) /* all of it is in the one before */
+            continue;
+        e->first = done < first ? first - done : 0;
         if (done < from && rest(e, text + done, from - done) < 0)
             return -1;
         mem_grow(&e->out->v, &e->out->cap, e->out->n + 1, sizeof *e->out->v);
         e->out->v[e->out->n++] = p->token->id;
         done = to;
     }
-    e->first = first && !done;
+    e->first = done < first ? first - done : 0;
     return done < n ? rest(e, text + done, n - done) : 0;
 }
 
 static int encode_raw(struct tokenizer_encoder *e, const char *text, size_t n)
 {
-    if (e->t->normalizer.n && tokenizer_normalise(e->t, text, &n, &text, e->normal, e->err) < 0)
+    if (e->t->normalizer.n && tokenizer_normalise(e->t, text, &n, &e->first, &text, e->normal, e->err) < 0)
         return -1;
     return n ? encode_split(e, &e->t->normal, text, n, encode_segment) : 0;
 }
@@ -344,11 +345,12 @@ int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, en
                      struct tokenizer_ids *out, struct err *err)
 {
     size_t valid = e->t->any_bytes ? n : utf8_valid(text, n), before = out->n;
+    uint32_t cp;
 
     if (valid < n)
         return err_set(err, "byte %zu: invalid UTF-8: 0x%02x", valid, (unsigned)(uint8_t)text[valid]);
     e->special = special;
-    e->first = true;
+    e->first = n ? (size_t)utf8_decode(text, n, &cp) : 0;
     e->out = out;
     e->err = err;
     if (encode_split(e, &e->t->raw, text, n, encode_raw) == 0)

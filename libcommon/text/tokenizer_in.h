@@ -19,12 +19,6 @@ struct pretok;
 struct report;
 struct tokenizer_loader;
 
-/* Bytes that grow. */
-struct tokenizer_text {
-    char *v;
-    size_t n, cap;
-};
-
 /* One step of a list. */
 struct tokenizer_step {
     const struct tokenizer_step_row *row;
@@ -57,11 +51,12 @@ struct tokenizer_step_row {
     const char *type;
     /* Append the step, or what else it takes, by tokenizer_add_step(). */
     int (*parse)(struct tokenizer_loader *l, struct tokenizer_steps *list, const struct json_value *v);
-    /* 1: the text, or the piece, is now that in out (which was empty); 0: it stays; -1.  first: it begins the text. */
-    int (*rewrite)(const void *args, const char *text, size_t n, bool first, struct tokenizer_text *out, struct err *err);
+    /* 1: the text, or the piece, is now that in out (which was empty); 0: it stays; -1.  *first: how many bytes of it
+     * stand for the first character of what is encoded. */
+    int (*rewrite)(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err);
     /* Append the pieces, none of them empty, of a text that is not empty. */
     int (*cut)(const void *args, const char *text, size_t n, struct tokenizer_spans *out, struct err *err);
-    /* Make another list of strings of one; inner: they do not begin a text. */
+    /* Make another list of strings of one.  inner: each stands by itself within a text, and makes one. */
     void (*decode)(const void *args, const struct tokenizer_strings *in, bool inner, struct tokenizer_strings *out);
     void (*release)(void *args); /* may be NULL */
 };
@@ -75,6 +70,7 @@ struct tokenizer_post_row {
 struct tokenizer_model_row {
     const char *type, *description;
     bool takes_bytes; /* not the characters that spell them */
+    bool decodes;     /* token() gives what a decoder would make of it */
     /* Take the model's object.  1: this row is not for that file, another of the same type may be; -1. */
     int (*parse)(struct tokenizer_loader *l, const char *json, size_t n);
     void (*release)(void *model);
@@ -91,8 +87,8 @@ struct tokenizer_model_row {
 };
 
 struct tokenizer_added {
-    const char *content; /* in the tokenizer's arena */
-    size_t n;
+    const char *content, *bytes; /* in the tokenizer's arena; bytes: as ByteLevel decodes it */
+    size_t n, bytes_n;
     uint32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
 };
@@ -121,6 +117,7 @@ struct tokenizer {
     bool spelled;    /* pieces come in the byte alphabet, and the model takes bytes */
     struct tokenizer_added *added; /* ascending by id */
     size_t n_added, added_cap;
+    struct tokenizer_strings *decoded; /* of all ids, as they stand within a text; NULL: the model's bytes */
     struct tokenizer_set raw, normal; /* found before and after normalisation */
 };
 
@@ -154,6 +151,9 @@ struct tokenizer_part {
 /* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
 int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
                     int (*other)(struct tokenizer_loader *l, struct json *j));
+/* The vocabulary of a model, an object of ids by string. */
+struct lexicon;
+int tokenizer_load_vocab(struct tokenizer_loader *l, const struct tokenizer_part *p, struct lexicon *vocab);
 /* The last string of j, unescaped, borrowed until the next one with the same k (0 or 1). */
 const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, int k, size_t *n);
 /* The "type" of an object, or "". */
@@ -184,7 +184,8 @@ extern const struct tokenizer_step_row tokenizer_normalizers[], tokenizer_pretok
 extern const int tokenizer_n_normalizers, tokenizer_n_pretokenizers, tokenizer_n_decoders;
 extern const struct tokenizer_post_row tokenizer_posts[];
 extern const int tokenizer_n_posts;
-extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram;
+extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram, tokenizer_word_piece,
+    tokenizer_word_level;
 
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
 const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
@@ -192,9 +193,14 @@ const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
 bool tokenizer_byte_level(const struct tokenizer *t);
 /* For a model that takes bytes: without the mapping where it comes last, else t->spelled. */
 void tokenizer_drop_mapping(struct tokenizer *t);
-/* Text through the normalizers: *out is text itself, or room->v; its length into *n. -1 on error. */
-int tokenizer_normalise(const struct tokenizer *t, const char *text, size_t *n, const char **out,
+/* Text through the normalizers: *out is text itself, or room->v; its length into *n.  *first as above.  -1 on error. */
+int tokenizer_normalise(const struct tokenizer *t, const char *text, size_t *n, size_t *first, const char **out,
                         struct tokenizer_text room[2], struct err *err);
+
+/* Fill t->decoded where it is needed. */
+void tokenizer_decode_all(struct tokenizer *t);
+void tokenizer_put_string(struct tokenizer_strings *list, const char *s, size_t n);
+void tokenizer_strings_release(struct tokenizer_strings *list);
 
 /* Append n bytes; the characters that spell them; the bytes that characters of the byte alphabet spell, or false. */
 void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n);

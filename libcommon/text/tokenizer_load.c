@@ -22,7 +22,9 @@ struct list {
 enum { ADDED, NORMALIZER, PRE_TOKENIZER, MODEL, POST_PROCESSOR, DECODER, PARTS };
 
 /* Models by type, the first that takes the file; a file may leave out the type of BPE. */
-static const struct tokenizer_model_row *const models[] = { &tokenizer_byte_bpe, &tokenizer_char_bpe, &tokenizer_unigram };
+static const struct tokenizer_model_row *const models[] = {
+    &tokenizer_byte_bpe, &tokenizer_char_bpe, &tokenizer_unigram, &tokenizer_word_piece, &tokenizer_word_level,
+};
 
 /* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
 int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
@@ -225,6 +227,7 @@ void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *
         info->suffix = &info->eos;
         info->n_suffix = 1;
     }
+    tokenizer_decode_all(l->t);
     make_fingerprint(l->t);
 }
 
@@ -249,8 +252,6 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         load_model(l, &part[MODEL]) < 0 || tokenizer_load_added(l, v[ADDED], config) < 0 ||
         each(l, &decoder, v[DECODER], take_step) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
         return -1;
-    if (is_null(v[DECODER]))
-        return err_set(l->err, "%s: decoder: none is not supported", l->name);
     if (tokenizer_make_sets(l->t, l->err) < 0)
         return err_prefix(l->err, "%s: added_tokens", l->name);
     if (t->pretokenizer.n == 1 && (pretok = tokenizer_step_pretok(&t->pretokenizer.v[0])) != NULL)

@@ -83,8 +83,35 @@ static int parse_byte_level(struct tokenizer_loader *l, const struct json_value 
     return 0;
 }
 
+/* One token in front of a text, one behind it: "cls" and "sep", each [token, id]. */
+static int parse_cls_sep(struct tokenizer_loader *l, const struct json_value *v)
+{
+    static const char *const keys[] = { "cls", "sep" };
+    struct tokenizer_info *info = &l->t->info;
+    uint32_t *ids[2];
+
+    for (int i = 0; i < 2; i++) {
+        const struct json_value *id = json_at(json_get(v, keys[i]), 1);
+        int n = i ? info->n_suffix : info->n_prefix;
+
+        if (!id || id->type != JSON_NUMBER || !(id->num >= 0) || id->num >= l->t->info.vocab_size)
+            return err_set(l->err, "%s: post_processor: %s is not a token and an id of the vocabulary", l->name, keys[i]);
+        ids[i] = arena_calloc(&l->t->arena, (size_t)n + 1, sizeof *ids[i]);
+        if (n)
+            memcpy(ids[i] + !i, i ? info->suffix : info->prefix, (size_t)n * sizeof *ids[i]);
+        ids[i][i ? n : 0] = (uint32_t)id->num;
+    }
+    info->prefix = ids[0];
+    info->suffix = ids[1];
+    info->n_prefix++;
+    info->n_suffix++;
+    return 0;
+}
+
 const struct tokenizer_post_row tokenizer_posts[] = {
     { "ByteLevel", parse_byte_level },
     { "TemplateProcessing", parse_template },
+    { "BertProcessing", parse_cls_sep },
+    { "RobertaProcessing", parse_cls_sep },
 };
 const int tokenizer_n_posts = sizeof tokenizer_posts / sizeof *tokenizer_posts;

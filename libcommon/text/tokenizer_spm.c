@@ -214,6 +214,7 @@ static void report(const void *model, struct report *r)
 static const struct tokenizer_model_row row = {
     .type = "SentencePiece",
     .description = "SentencePiece",
+    .decodes = true,
     .release = release,
     .scratch_new = scratch_new,
     .scratch_free = scratch_free,
@@ -224,7 +225,7 @@ static const struct tokenizer_model_row row = {
     .report = report,
 };
 
-static int normalise(const void *args, const char *text, size_t n, bool first, struct tokenizer_text *out, struct err *err)
+static int normalise(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
 {
     (void)first;
     (void)err;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write libcommon/text/nfc_table.c: canonical decomposition, composition and combining classes of Unicode 9.0.
+"""Write libcommon/text/nfc_table.c: decomposition, composition and combining classes of Unicode 9.0.
 
 Run by hand: tests/golden/make_nfc.py >libcommon/text/nfc_table.c
 Decompositions and classes of an assigned character never change, so those of Python's unicodedata serve,
@@ -65,6 +65,12 @@ table("const struct nfc_class nfc_classes[]", ["{ 0x%x, 0x%x, %d }" % (a, b, ccc
 print("const int nfc_n_classes = %d;\n" % len(classes))
 table("const uint32_t nfc_unsafe[][2]", ["{ 0x%x, 0x%x }" % (a, b) for a, b in ranges(unsafe)])
 print("const int nfc_n_unsafe = %d;\n" % len(ranges(unsafe)))
+compat = [(c, u.normalize("NFKD", chr(c))) for c in chars]
+compat = [(c, d) for c, d in compat if d != u.normalize("NFD", chr(c))]
+pool = "".join(sorted({d for _, d in compat}, key=len, reverse=True))
+table("const uint32_t nfc_compat_pool[]", ["0x%x" % ord(c) for c in pool])
+table("const struct nfc_compat nfc_compats[]", ["{ 0x%x, %d, %d }" % (c, pool.index(d), len(d)) for c, d in compat])
+print("const int nfc_n_compats = %d;\n" % len(compat))
 blocks = [sum(1 << i for i in range(64) if any(c >> 8 == w * 64 + i for c in unsafe)) for w in range(12)]
 table("const uint64_t nfc_unsafe_blocks[12]", ["0x%x" % b for b in blocks])
 print("%d decompositions, Unicode %s" % (len(rows), u.unidata_version), file=sys.stderr)
