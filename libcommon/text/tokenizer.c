@@ -87,5 +87,5 @@ bool tokenizer_is_special(const struct tokenizer *t, uint32_t id)
 {
     const struct tokenizer_added *a = tokenizer_added_token(t, id);
 
-    return a && a->special;
+    return a && a->special && a->n == a->shown_n && memcmp(a->content, a->shown, a->n) == 0;
 }

@@ -81,7 +81,7 @@ struct tokenizer_text {
 /* Append the text of n ids, as the decoder makes it; ids without a token are passed over.  Byte-level tokens may make
  * bytes that are no character; where the decoder itself writes U+FFFD for such, *ill becomes true. */
 void tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, struct tokenizer_text *out, bool *ill);
-/* Is it an added token with special:true (left out by decoders that skip specials)? */
+/* Is it an added token with special:true that decoders leave out?  HF does not where normalizers change its content. */
 bool tokenizer_is_special(const struct tokenizer *t, uint32_t id);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "libcommon/base/mem.h"
+#include "libcommon/text/bpe.h"
 #include "libcommon/text/tokenizer_in.h"
 
 /* Of two that are alike the special one comes first, then the lower id. */
@@ -18,16 +19,22 @@ static int by_bytes(const void *a, const void *b)
     return (x->token->id > y->token->id) - (x->token->id < y->token->id);
 }
 
-/* A token with normalized:true is looked for as the normalizers make it. */
-static int normal_form(struct tokenizer *t, struct tokenizer_pattern *p, struct err *err)
+/* What is looked for, and what decoders take: a token with normalized:true as the normalizers make it. */
+static int show(struct tokenizer *t, struct tokenizer_added *a, struct err *err)
 {
     struct tokenizer_text room[2] = { 0 };
-    const char *normal = NULL;
-    size_t first = 0;
-    int rc = tokenizer_normalise(t, p->s, &p->n, &first, &normal, room, err);
+    const char *normal = a->content;
+    size_t first = 0, n = a->n;
+    int rc = a->normalized ? tokenizer_normalise(t, a->content, &n, &first, &normal, room, err) : 0;
+    char *bytes;
+    bool plain;
 
-    if (rc == 0 && normal != p->s)
-        p->s = arena_strndup(&t->arena, normal, p->n);
+    if (rc == 0) {
+        a->shown = normal == a->content ? normal : arena_strndup(&t->arena, normal, n);
+        a->shown_n = n;
+        a->bytes = bytes = arena_alloc(&t->arena, n + 1);
+        a->bytes_n = bpe_unspell(a->shown, n, bytes, &plain);
+    }
     free(room[0].v);
     free(room[1].v);
     return rc;
@@ -40,15 +47,15 @@ int tokenizer_make_sets(struct tokenizer *t, struct err *err)
     for (int k = 0; k < 2; k++)
         sets[k]->v = arena_calloc(&t->arena, t->n_added + 1, sizeof *sets[k]->v);
     for (size_t i = 0; i < t->n_added; i++) {
-        const struct tokenizer_added *a = &t->added[i];
+        struct tokenizer_added *a = &t->added[i];
         struct tokenizer_set *set = sets[a->normalized];
         struct tokenizer_pattern *p = &set->v[set->n];
 
-        *p = (struct tokenizer_pattern){ a->content, a->n, a };
-        if (a->normalized && t->normalizer.n && normal_form(t, p, err) < 0)
+        if (show(t, a, err) < 0)
             return -1;
-        if (!p->n)
+        if (!a->shown_n)
             continue;
+        *p = (struct tokenizer_pattern){ a->shown, a->shown_n, a };
         set->n++;
         set->first[(uint8_t)p->s[0]] = true;
         set->plain |= !a->special;

@@ -4,7 +4,6 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
-#include "libcommon/text/bpe.h"
 #include "libcommon/text/tokenizer_in.h"
 
 struct adding {
@@ -32,15 +31,11 @@ static struct tokenizer_added *entry(struct adding *g, const struct json_value *
     struct tokenizer *t = g->l->t;
     uint32_t *slot = added_slot(g, content->str, content->len);
     struct tokenizer_added new = { .n = content->len, .id = TOKENIZER_NONE };
-    char *bytes;
-    bool plain;
 
     if (*slot)
         return &t->added[*slot - 1];
     mem_grow(&t->added, &t->added_cap, t->n_added + 1, sizeof *t->added);
     new.content = arena_strndup(&t->arena, content->str, content->len);
-    new.bytes = bytes = arena_alloc(&t->arena, content->len);
-    new.bytes_n = bpe_unspell(content->str, content->len, bytes, &plain);
     t->added[t->n_added++] = new;
     *slot = (uint32_t)t->n_added;
     return &t->added[*slot - 1];

@@ -421,8 +421,8 @@ static bool put_token(const struct tokenizer *t, uint32_t id, struct tokenizer_s
 {
     const struct tokenizer_added *a = tokenizer_added_token(t, id);
     bool bytes = false;
-    size_t n = a ? a->n : 0;
-    const char *s = a ? a->content : t->model->token(t->model_data, id, &n, &bytes);
+    size_t n = a ? a->shown_n : 0;
+    const char *s = a ? a->shown : t->model->token(t->model_data, id, &n, &bytes);
 
     if (!s)
         return false;
@@ -438,7 +438,7 @@ void tokenizer_decode_all(struct tokenizer *t)
 {
     struct tokenizer_strings *list;
 
-    if (t->model->takes_bytes && t->decoder.n == 1 && t->decoder.v[0].row->decode == byte_level)
+    if (t->model->decodes || (t->model->takes_bytes && t->decoder.n == 1 && t->decoder.v[0].row->decode == byte_level))
         return;
     list = t->decoded = xcalloc(1, sizeof *list);
     tokenizer_put(&list->text, "", 0);

@@ -87,8 +87,9 @@ struct tokenizer_model_row {
 };
 
 struct tokenizer_added {
-    const char *content, *bytes; /* in the tokenizer's arena; bytes: as ByteLevel decodes it */
-    size_t n, bytes_n;
+    /* In the tokenizer's arena.  Decoders take it as the normalizers make it; bytes: what ByteLevel makes of that. */
+    const char *content, *shown, *bytes;
+    size_t n, shown_n, bytes_n;
     uint32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
 };
