@@ -188,6 +188,8 @@ extern const int tokenizer_n_posts;
 extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram, tokenizer_word_piece,
     tokenizer_word_level;
 
+int tokenizer_parse_precompiled(struct tokenizer_loader *l, struct tokenizer_steps *list, const struct json_value *v);
+
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
 const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
 /* Do pieces come to the model in the byte alphabet? */

@@ -356,6 +356,7 @@ const struct tokenizer_step_row tokenizer_normalizers[] = {
     { .type = "Strip", .parse = parse_strip },
     { .type = "Replace", .parse = parse_replace },
     { .type = "BertNormalizer", .parse = parse_bert },
+    { .type = "Precompiled", .parse = tokenizer_parse_precompiled },
 };
 const int tokenizer_n_normalizers = sizeof tokenizer_normalizers / sizeof *tokenizer_normalizers;
 

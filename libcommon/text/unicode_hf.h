@@ -13,6 +13,9 @@ enum unicode_hf {
     UNICODE_HF_NONSPACING, /* BertNormalizer's accents: Mn of Unicode 8 */
     UNICODE_HF_CONTROL,    /* BertNormalizer's clean_text drops them: NUL, U+FFFD, C* but Cn of Unicode 8 */
     UNICODE_HF_WORD,       /* Whitespace, single_word: \w of the regex crate */
+    UNICODE_HF_EXTEND,     /* grapheme clusters: what goes with the character before it */
+    UNICODE_HF_PREPEND,    /* what goes with the one behind it */
+    UNICODE_HF_BREAK,      /* what goes with none */
 };
 
 bool unicode_hf_is(enum unicode_hf set, uint32_t cp);

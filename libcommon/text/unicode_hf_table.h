@@ -13,7 +13,7 @@ struct unicode_hf_set {
 };
 extern const struct unicode_hf_set unicode_hf_sets[]; /* by enum unicode_hf */
 extern const struct unicode_hf_range unicode_hf_numeric[], unicode_hf_punct[], unicode_hf_mark[], unicode_hf_nonspacing[],
-    unicode_hf_control[], unicode_hf_word[];
+    unicode_hf_control[], unicode_hf_word[], unicode_hf_extend[], unicode_hf_prepend[], unicode_hf_break[];
 
 /* From first on each step-th character up to last becomes itself + delta. */
 struct unicode_hf_lower {
