@@ -8,7 +8,7 @@
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/text/spm.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
                                   struct err *err)

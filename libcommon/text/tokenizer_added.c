@@ -19,13 +19,13 @@ static int by_bytes(const void *a, const void *b)
     return (x->token->id > y->token->id) - (x->token->id < y->token->id);
 }
 
-/* What is looked for, and what decoders take: a token with normalized:true as the normalizers make it. */
+/* What decoders take: a token with normalized:true as the normalizers make it. */
 static int show(struct tokenizer *t, struct tokenizer_added *a, struct err *err)
 {
     struct tokenizer_text room[2] = { 0 };
     const char *normal = a->content;
     size_t first = 0, n = a->n;
-    int rc = a->normalized ? tokenizer_normalise(t, a->content, &n, &first, &normal, room, err) : 0;
+    int rc = a->was_normalized ? tokenizer_normalise(t, a->content, &n, &first, &normal, room, err) : 0;
     char *bytes;
     bool plain;
 
@@ -53,9 +53,10 @@ int tokenizer_make_sets(struct tokenizer *t, struct err *err)
 
         if (show(t, a, err) < 0)
             return -1;
-        if (!a->shown_n)
+        *p = a->normalized ? (struct tokenizer_pattern){ a->shown, a->shown_n, a }
+                           : (struct tokenizer_pattern){ a->content, a->n, a };
+        if (!p->n)
             continue;
-        *p = (struct tokenizer_pattern){ a->shown, a->shown_n, a };
         set->n++;
         set->first[(uint8_t)p->s[0]] = true;
         set->plain |= !a->special;

@@ -4,7 +4,7 @@
 
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 struct adding {
     struct tokenizer_loader *l;
@@ -79,6 +79,7 @@ static int add_token(struct adding *g, const struct json_value *v, const char *i
         json_get_bool(v, "rstrip", false, &a->rstrip, l->name, l->err) < 0)
         return -1;
     a->special |= special;
+    a->was_normalized |= a->normalized;
     if (id && (strtoull(id, NULL, 10) != a->id || strlen(id) > 10))
         return err_set(l->err, "%s: added token '%.100s' has the id %u, not %.20s as in tokenizer_config.json", l->name,
                        a->content, a->id, id);

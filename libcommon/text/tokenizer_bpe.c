@@ -1,7 +1,7 @@
 /* The model "BPE" of tokenizer.json: its settings, vocabulary and merges. */
 #include <string.h>
 
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 enum { TYPE, DROPOUT, UNK, PREFIX, SUFFIX, FUSE, FALLBACK, IGNORE, VOCAB, MERGES, PARTS };
 

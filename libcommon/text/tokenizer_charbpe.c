@@ -4,7 +4,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/charbpe.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 static int add(void *model, const char *s, size_t n, uint64_t id, struct err *err)
 {

@@ -2,7 +2,7 @@
 #ifndef LIBCOMMON_TEXT_TOKENIZER_FIND_H
 #define LIBCOMMON_TEXT_TOKENIZER_FIND_H
 
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 struct tokenizer_find;
 

@@ -9,7 +9,6 @@
 #define LIBCOMMON_TEXT_TOKENIZER_IN_H
 
 #include "libcommon/base/arena.h"
-#include "libcommon/format/json.h"
 #include "libcommon/text/tokenizer.h"
 
 #define TOKENIZER_MAX_ID ((1u << 21) - 2) /* as bpe.h packs them */
@@ -17,6 +16,7 @@
 struct border;
 struct pretok;
 struct report;
+struct json_value;
 struct tokenizer_loader;
 
 /* One step of a list. */
@@ -92,6 +92,7 @@ struct tokenizer_added {
     size_t n, shown_n, bytes_n;
     uint32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
+    bool was_normalized; /* in one of its entries: decoders go by that */
 };
 
 /* What to look for in a text: added tokens, ascending by their bytes. */
@@ -122,64 +123,6 @@ struct tokenizer {
     struct tokenizer_set raw, normal; /* found before and after normalisation */
 };
 
-/* What the parse() functions share. */
-struct tokenizer_loader {
-    struct tokenizer *t;
-    const char *name;
-    struct err *err;
-    struct arena scratch; /* until the file is loaded */
-    char *text[2];        /* unescaped strings */
-    size_t text_cap[2];
-};
-
-/* Fill t from the bytes of tokenizer.json, and of tokenizer_config.json where config is not NULL. */
-int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *config, size_t config_n,
-                   const char *name, struct err *err);
-
-/* The same for the bytes of a SentencePiece .model. */
-int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const void *config, size_t config_n,
-                       const char *name, struct err *err);
-/* What both end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
-void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
-
-/* Bytes of one value of an object. */
-struct tokenizer_part {
-    const char *name;
-    const char *s; /* NULL: the file has none */
-    size_t n;
-};
-
-/* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
-int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
-                    int (*other)(struct tokenizer_loader *l, struct json *j));
-/* The vocabulary of a model, an object of ids by string. */
-struct lexicon;
-int tokenizer_load_vocab(struct tokenizer_loader *l, const struct tokenizer_part *p, struct lexicon *vocab);
-/* The last string of j, unescaped, borrowed until the next one with the same k (0 or 1). */
-const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, int k, size_t *n);
-/* The "type" of an object, or "". */
-const char *tokenizer_type(const struct json_value *v);
-/* "name: part: type 'x' is not supported"; -1. */
-int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const struct json_value *v);
-void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
-
-/* A model "BPE": what the file says, and what takes its tokens and merges. */
-struct tokenizer_bpe {
-    bool byte_fallback, fuse_unk, has_unk, whole;
-    const char *unk, *prefix, *suffix; /* in the loader's scratch; "" for none */
-    size_t unk_n, prefix_n, suffix_n;
-    const char *vocab, *merges; /* their bytes */
-    size_t vocab_n, merges_n;
-    void *model;
-    int (*add)(void *model, const char *s, size_t n, uint64_t id, struct err *err);
-    int (*index)(void *model, struct err *err); /* all tokens are there */
-    int (*add_merge)(void *model, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
-};
-
-/* The settings and parts of the model's object; then its tokens and merges, to b->model. */
-int tokenizer_bpe_open(struct tokenizer_loader *l, const char *json, size_t n, struct tokenizer_bpe *b);
-int tokenizer_bpe_load(struct tokenizer_loader *l, struct tokenizer_bpe *b);
-
 /* The rows; tokenizer_load.c looks them up by type. */
 extern const struct tokenizer_step_row tokenizer_normalizers[], tokenizer_pretokenizers[], tokenizer_decoders[];
 extern const int tokenizer_n_normalizers, tokenizer_n_pretokenizers, tokenizer_n_decoders;
@@ -187,8 +130,6 @@ extern const struct tokenizer_post_row tokenizer_posts[];
 extern const int tokenizer_n_posts;
 extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram, tokenizer_word_piece,
     tokenizer_word_level;
-
-int tokenizer_parse_precompiled(struct tokenizer_loader *l, struct tokenizer_steps *list, const struct json_value *v);
 
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
 const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
@@ -210,8 +151,6 @@ void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n);
 void tokenizer_spell(const char *s, size_t n, struct tokenizer_text *out);
 bool tokenizer_unspell(const char *s, size_t n, struct tokenizer_text *out);
 
-/* The file's list of added tokens, then what transformers adds from the config's added_tokens_decoder, by id. */
-int tokenizer_load_added(struct tokenizer_loader *l, const struct json_value *list, const struct json_value *config);
 /* Make the sets from t->added. */
 int tokenizer_make_sets(struct tokenizer *t, struct err *err);
 /* The next token of the set in text[0..n) at or behind `from`, leftmost, then longest: its place and index; or

@@ -9,7 +9,7 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/text/pretok.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 /* A list of steps of the file: the part it is, the key of a Sequence's members, its rows, where it goes. */
 struct list {

@@ -1,7 +1,7 @@
 /* Post-processors: what stands around a text. */
 #include <string.h>
 
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 static bool is_a(const struct json_value *v)
 {

@@ -6,7 +6,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/text/charsmap.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 #include "libcommon/text/unicode_hf.h"
 
 enum { SHORT = 6 };

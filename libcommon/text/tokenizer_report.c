@@ -4,7 +4,7 @@
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/pretok.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
 {

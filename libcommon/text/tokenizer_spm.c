@@ -7,7 +7,7 @@
 #include "libcommon/format/report.h"
 #include "libcommon/text/border.h"
 #include "libcommon/text/spm.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 #include "libcommon/text/wordcache.h"
 
 #define PARTS 256 /* cut at a time */

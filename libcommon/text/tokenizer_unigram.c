@@ -6,7 +6,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/text/lexicon.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 #include "libcommon/text/unigram.h"
 
 struct model {

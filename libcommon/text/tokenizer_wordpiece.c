@@ -4,7 +4,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/text/lexicon.h"
-#include "libcommon/text/tokenizer_in.h"
+#include "libcommon/text/tokenizer_load.h"
 
 struct words {
     struct lexicon vocab;

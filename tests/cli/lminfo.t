@@ -163,8 +163,8 @@ for f in tok tok.json; do
 done
 has 'bos' "$(value bos tok.tks)" bos tok
 is 'no bos' 0 '' '' value bos tok.json
-sed 's/"type":"BPE"/"type":"Unigram"/' tok.json >uni.json
-has 'one that is not supported' "not one that lmtokenize takes: uni.json: model: type 'Unigram' is not supported" tokenizer uni.json
+sed 's/"type":"BPE"/"type":"Word"/' tok.json >uni.json
+has 'one that is not supported' "not one that lmtokenize takes: uni.json: model: type 'Word' is not supported" tokenizer uni.json
 head -c 3000 tok.json >tok/tokenizer.json
 is 'a damaged one' 1 '*' '~lminfo: tok/tokenizer.json: byte 3000: ' lminfo tok
 
