@@ -82,14 +82,16 @@ static bool all_ascii(const uint8_t *s)
 /* Borders between the BORDER_BLOCK bytes before each of s[0..BORDER_BLOCK) and it, as bits. */
 static uint64_t block_borders(const struct border *b, const uint8_t *s)
 {
-    uint32_t pair = s[-1];
-    uint64_t borders = 0;
+    uint64_t joined = 0;
 
-    for (int i = 0; i < BORDER_BLOCK; i++) {
-        pair = (pair << 7 | s[i]) & 0x3fff;
-        borders |= (uint64_t)!b->ascii[pair] << i;
+    for (int i = 0; i < BORDER_BLOCK; i += 8) {
+        uint32_t bits = 0;
+
+        for (int k = 0; k < 8; k++)
+            bits |= (uint32_t)b->ascii[(uint32_t)s[i + k - 1] << 7 | s[i + k]] << k;
+        joined |= (uint64_t)bits << i;
     }
-    return borders;
+    return ~joined;
 }
 
 /* Borders behind the character `left`, up to that of the first character at or behind `stop`: *at goes there. */

@@ -93,6 +93,7 @@ int charbpe_add_merge(struct charbpe *b, const char *left, size_t left_n, const 
 void charbpe_finish(struct charbpe *b)
 {
     char *affix = xmalloc(b->prefix_n + b->suffix_n + 1);
+    uint32_t id[128];
 
     memcpy(affix, b->prefix, b->prefix_n);
     memcpy(affix + b->prefix_n, b->suffix, b->suffix_n);
@@ -100,13 +101,9 @@ void charbpe_finish(struct charbpe *b)
     b->prefix = affix;
     b->suffix = affix + b->prefix_n;
     merges_finish(&b->merges);
-    for (uint32_t left = 0; left < 128; left++)
-        for (uint32_t right = 0; right < 128; right++) {
-            uint32_t a = charids_get(&b->chars, left), c = charids_get(&b->chars, right);
-            bool both = a != CHARIDS_NONE && c != CHARIDS_NONE;
-
-            b->ascii[left << 7 | right] = both ? merges_find(&b->merges, a, c) : MERGES_NONE;
-        }
+    for (uint32_t c = 0; c < 128; c++)
+        id[c] = charids_get(&b->chars, c);
+    merges_table(&b->merges, id, b->ascii);
 }
 
 void charbpe_scratch_release(struct charbpe_scratch *s)

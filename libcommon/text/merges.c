@@ -8,6 +8,7 @@
 #define NO_PAIR UINT64_MAX
 #define NO_RANK UINT32_MAX
 #define BLOCK 16
+#define TINY 16
 
 void merges_release(struct merges *m)
 {
@@ -101,6 +102,16 @@ static inline uint32_t find(const struct merges *m, uint32_t left, uint32_t righ
 uint32_t merges_find(const struct merges *m, uint32_t left, uint32_t right)
 {
     return find(m, left, right);
+}
+
+void merges_table(const struct merges *m, const uint32_t id[128], uint32_t table[128 * 128])
+{
+    for (int left = 0; left < 128; left++)
+        for (int right = 0; right < 128; right++) {
+            bool both = id[left] != MERGES_NONE && id[right] != MERGES_NONE;
+
+            table[left << 7 | right] = both ? find(m, id[left], id[right]) : MERGES_NONE;
+        }
 }
 
 void merges_finish(struct merges *m)
@@ -203,6 +214,45 @@ static inline __attribute__((always_inline)) size_t merge_short(const struct mer
     return used;
 }
 
+/* A list of at most TINY ids, kept without gaps: most words. */
+static inline __attribute__((always_inline)) size_t merge_tiny(const struct merges *m, bool ranked, uint32_t *id,
+                                                               size_t n, const uint32_t *first)
+{
+    uint32_t index[TINY], rank[TINY];
+
+    for (size_t i = 0; i + 1 < n; i++) {
+        index[i] = first ? first[i] : find(m, id[i], id[i + 1]);
+        rank[i] = ranked ? rank_of(m, index[i]) : index[i];
+    }
+    while (n > 1) {
+        uint32_t best = NO_RANK;
+        size_t at = 0;
+
+        for (size_t i = 0; i + 1 < n; i++) {
+            at = rank[i] < best ? i : at;
+            best = rank[i] < best ? rank[i] : best;
+        }
+        if (best == NO_RANK)
+            break;
+        id[at] = m->made[ranked ? index[at] : best];
+        n--;
+        for (size_t i = at + 1; i < n; i++) {
+            id[i] = id[i + 1];
+            rank[i - 1] = rank[i];
+            index[i - 1] = index[i];
+        }
+        if (at + 1 < n) {
+            index[at] = find(m, id[at], id[at + 1]);
+            rank[at] = ranked ? rank_of(m, index[at]) : index[at];
+        }
+        if (at) {
+            index[at - 1] = find(m, id[at - 1], id[at]);
+            rank[at - 1] = ranked ? rank_of(m, index[at - 1]) : index[at - 1];
+        }
+    }
+    return n;
+}
+
 static void push(const struct merges *m, struct merges_scratch *s, const uint32_t *id, uint32_t at, uint32_t index)
 {
     uint64_t v = (uint64_t)rank_of(m, index) << 32 | at;
@@ -293,6 +343,8 @@ size_t merges_run(const struct merges *m, struct merges_scratch *s, uint32_t *id
 {
     if (n < 2)
         return n;
+    if (n <= TINY && !m->undone)
+        return m->rank ? merge_tiny(m, true, id, n, first) : merge_tiny(m, false, id, n, first);
     if (n <= MERGES_SHORT && !m->undone)
         return m->rank ? merge_short(m, true, id, n, first) : merge_short(m, false, id, n, first);
     n = merge_long(m, s, id, n, first);

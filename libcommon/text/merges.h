@@ -43,6 +43,9 @@ void merges_finish(struct merges *m);
 /* The index of the merge of two ids, or MERGES_NONE. */
 uint32_t merges_find(const struct merges *m, uint32_t left, uint32_t right);
 
+/* The merges of two of 128 ids each, some of which may be MERGES_NONE, into table[left << 7 | right]. */
+void merges_table(const struct merges *m, const uint32_t id[128], uint32_t table[128 * 128]);
+
 struct merges_scratch {
     uint32_t *next, *prev;
     uint64_t *heap;           /* rank, position */

@@ -147,9 +147,20 @@ static void prepare_unused(struct spm *m)
         m->merges.undone[i] = m->type[m->merges.made[i]] == SPM_UNUSED;
 }
 
+/* The symbol of a character of the normal form. */
+static inline uint32_t char_id(const struct spm *m, uint32_t cp)
+{
+    uint32_t id;
+
+    if (cp == ' ' && m->normal.escape)
+        cp = 0x2581;
+    id = charids_get(&m->chars, cp);
+    return id == CHARIDS_NONE ? LONE(cp) : id;
+}
+
 void spm_prepare_bpe(struct spm *m)
 {
-    uint32_t *index_of = rank_pieces(m);
+    uint32_t *index_of = rank_pieces(m), id[128];
     struct cuts cuts = { 0 };
 
     prepare_unused(m);
@@ -161,6 +172,12 @@ void spm_prepare_bpe(struct spm *m)
     }
     merges_pairs(&m->merges, cuts.pair, cuts.n_pairs);
     merges_finish(&m->merges);
+    for (uint32_t c = 0; c < 128; c++) {
+        id[c] = char_id(m, c);
+        if (m->type[id[c] < m->info.n_pieces ? id[c] : 0] == SPM_USER_DEFINED)
+            id[c] = MERGES_NONE;
+    }
+    merges_table(&m->merges, id, m->ascii);
     free(cuts.left);
     free(cuts.right);
     free(cuts.index);
@@ -169,24 +186,24 @@ void spm_prepare_bpe(struct spm *m)
     free(index_of);
 }
 
-static size_t split(const struct spm *m, const char *s, size_t n, uint32_t *id)
+/* Symbols of a part: characters, and user-defined pieces.  *ascii: each byte is one. */
+static size_t split(const struct spm *m, const char *s, size_t n, uint32_t *id, bool *ascii)
 {
+    uint8_t any = 0;
     size_t used = 0;
 
     for (size_t at = 0, len; at < n; at += len) {
         uint32_t cp, found = SPM_NONE;
 
+        any |= (uint8_t)s[at];
         len = m->has_user ? trie_longest(&m->user[1], s + at, n - at, &found) : 0;
         if (!len) {
             len = (size_t)utf8_decode(s + at, n - at, &cp);
-            if (cp == ' ' && m->normal.escape)
-                cp = 0x2581;
-            found = charids_get(&m->chars, cp);
-            if (found == CHARIDS_NONE)
-                found = LONE(cp);
+            found = char_id(m, cp);
         }
         id[used++] = found;
     }
+    *ascii = any < 128 && used == n;
     return used;
 }
 
@@ -224,11 +241,16 @@ static size_t put_parts(const struct spm *m, struct spm_scratch *s, uint32_t id,
 
 size_t spm_encode_bpe(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out, size_t n)
 {
+    uint32_t first[MERGES_SHORT];
+    bool ascii;
     size_t k;
 
     mem_grow(&s->id, &s->id_cap, part_n, sizeof *s->id);
-    k = split(m, part, part_n, s->id);
-    k = merges_run(&m->merges, &s->merges, s->id, k, NULL);
+    k = split(m, part, part_n, s->id, &ascii);
+    ascii &= k <= MERGES_SHORT;
+    for (size_t i = 0; ascii && i + 1 < k; i++)
+        first[i] = m->ascii[(uint32_t)part[i] << 7 | (uint32_t)part[i + 1]];
+    k = merges_run(&m->merges, &s->merges, s->id, k, ascii ? first : NULL);
     for (size_t i = 0; i < k; i++)
         n = m->made_by ? put_parts(m, s, s->id[i], out, n) : put(s, s->id[i], out, n);
     if (s->id_cap > 1 << 20) { /* of one long part */

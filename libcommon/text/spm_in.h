@@ -38,6 +38,7 @@ struct spm {
     /* BPE, char */
     struct charids chars;
     struct merges merges;
+    uint32_t ascii[128 * 128]; /* merges of two ASCII characters of the normal form */
     uint32_t *made_by; /* [n_pieces] the merge that makes an unused piece, else SPM_NONE; NULL: there are none */
     /* Unigram */
     struct unigram unigram;

@@ -100,8 +100,10 @@ static bool ends_with(const struct output *o, const char *s, size_t n)
 /* One byte for each U+2581 of the text itself as well. */
 static void fold_bars(struct output *o)
 {
-    char *s = *o->v, *end = s + o->n, *from = memmem(s, o->n, SPM_BAR, 3), *to = from;
+    char *s = *o->v, *end = s + o->n, *from = memchr(s, SPM_BAR[0], o->n), *to;
 
+    from = from ? memmem(from, (size_t)(end - from), SPM_BAR, 3) : NULL; /* memchr() is faster, and mostly enough */
+    to = from;
     while (from && from < end) {
         char *next;
 
