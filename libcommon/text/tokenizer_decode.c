@@ -466,6 +466,10 @@ void tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, 
 {
     struct tokenizer_strings list = { 0 };
 
+    if (t->model->decode) {
+        t->model->decode(t->model_data, ids, n, out);
+        return;
+    }
     for (size_t i = 0, len; i < n && !t->decoded; i++) {
         const char *s = tokenizer_bytes(t, ids[i], &len);
 

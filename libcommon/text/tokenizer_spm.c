@@ -211,6 +211,15 @@ static void report(const void *model, struct report *r)
     report_string(r, "normalizer", info->normalizer);
 }
 
+static void decode(const void *model, const uint32_t *ids, size_t n, struct tokenizer_text *out)
+{
+    char *text = NULL;
+    size_t cap = 0, len = spm_decode(model, ids, n, &text, &cap);
+
+    tokenizer_put(out, text ? text : "", len);
+    free(text);
+}
+
 static const struct tokenizer_model_row row = {
     .type = "SentencePiece",
     .description = "SentencePiece",
@@ -223,6 +232,7 @@ static const struct tokenizer_model_row row = {
     .id = id_of,
     .token = token,
     .report = report,
+    .decode = decode,
 };
 
 static int normalise(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
