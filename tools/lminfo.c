@@ -17,6 +17,7 @@
 #include "libcommon/data/stream.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
+#include "libcommon/text/spm.h"
 #include "libcommon/text/tokenizer.h"
 #include "libcommon/weights/safetensors.h"
 #include "libcommon/weights/torchzip.h"
@@ -108,7 +109,7 @@ static int show_torch(struct report *r, const struct input *in, struct err *err)
 
 static bool is_tokenizer(const struct input *in)
 {
-    return holds(in, "tokenizer.json") || has_key(in, "added_tokens");
+    return holds(in, "tokenizer.json") || holds(in, "tokenizer.model") || has_key(in, "added_tokens");
 }
 
 static int show_tokenizer(struct report *r, const struct input *in, struct err *err)
@@ -291,6 +292,7 @@ static const struct format {
     { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL, NULL },
     { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL, NULL },
     { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL, NULL },
+    { "SentencePiece model", NULL, show_tokenizer, "structure", 0, 0, NULL, spm_sniff },
     { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL, NULL },
     { "token index", is_index, show_index, "index and sizes", 0, 0, NULL, NULL },
     { "safetensors", NULL, show_weights, "header, shapes, offsets and size", 0, 0, NULL, safetensors_is },

@@ -263,15 +263,21 @@ struct spm *spm_parse(const void *data, size_t n, struct err *err)
     return m;
 }
 
-/* A first field that is a piece with a string inside. */
+/* The first two fields are pieces, or a piece is all; the first one has a string and what a piece may have. */
 bool spm_sniff(const void *data, size_t n)
 {
-    struct wire w = { data, data, (const uint8_t *)data + n };
+    struct wire w = { data, data, (const uint8_t *)data + n }, in;
     struct field f;
-    struct wire in;
+    bool named = false;
+    int rc;
 
-    if (next_field(&w, &f) <= 0 || f.number != 1 || f.kind != BYTES || !f.value)
+    if (!n || next_field(&w, &f) <= 0 || f.number != 1 || f.kind != BYTES)
         return false;
     in = inside(&f);
-    return next_field(&in, &f) > 0 && f.number == 1 && f.kind == BYTES && f.value;
+    while ((rc = next_field(&in, &f)) > 0) {
+        if (f.number > 3 || f.kind != (f.number == 1 ? BYTES : f.number == 2 ? FIXED32 : VARINT))
+            return false;
+        named |= f.number == 1 && f.value > 0;
+    }
+    return rc == 0 && named && (w.p == w.end || next_field(&w, &f) > 0);
 }

@@ -24,18 +24,36 @@ struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config
     return t;
 }
 
+const char *tokenizer_file(const char *path, char *name, size_t n)
+{
+    static const char *const names[] = { "tokenizer.json", "tokenizer.model", "spiece.model" };
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+        snprintf(name, n, "%s", path);
+        return name;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name, n, "%s/%s", path, names[i]);
+        if (stat(name, &st) == 0)
+            return name;
+    }
+    snprintf(name, n, "%s/%s", path, names[0]); /* which is told to be missing */
+    return name;
+}
+
 struct tokenizer *tokenizer_open(const char *path, struct err *err)
 {
     struct io_map json = { 0 }, config = { 0 };
     struct tokenizer *t = NULL;
-    struct stat st, config_st;
+    struct stat st;
     size_t n = strlen(path) + 32;
     char *name = xmalloc(n), *config_name = xmalloc(n);
-    bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode), has_config;
+    bool has_config;
 
-    snprintf(name, n, dir ? "%s/tokenizer.json" : "%s", path);
+    tokenizer_file(path, name, n);
     snprintf(config_name, n, "%s/tokenizer_config.json", path);
-    has_config = dir && stat(config_name, &config_st) == 0;
+    has_config = stat(config_name, &st) == 0;
     if (io_map(&json, name, err) == 0 && (!has_config || io_map(&config, config_name, err) == 0))
         t = tokenizer_parse(json.data, json.size, has_config ? config.data : NULL, config.size, name, err);
     io_unmap(&json);

@@ -1,7 +1,7 @@
 /* tokenizer.h - text to token ids and back, as the model's own tokenizer does it.
  *
- * Today: HF tokenizer.json with byte-level BPE (GPT-2, Llama-3.x, Qwen2/2.5 and what lmvocab writes);
- * semantics of huggingface/tokenizers 0.23.  What is not supported in a file is an error that names it;
+ * HF tokenizer.json as huggingface/tokenizers 0.23.2 reads it, SentencePiece .model as sentencepiece 0.2.1 does (any
+ * bytes are text for it).  What is not supported in a file is an error that names it;
  * "truncation" and "padding" are left aside, as transformers does.  Added tokens that are not special are
  * part of every text's vocabulary; special:true ones are parsed only when asked for.  One difference: an
  * added token decodes to its content, also where that is spelled in the byte alphabet (deepseek-coder's).
@@ -38,7 +38,8 @@ struct tokenizer_info {
     const char *pattern_name; /* "gpt2", "llama3", "qwen2": a hand-written scanner; NULL: none */
 };
 
-/* A directory that holds tokenizer.json (and tokenizer_config.json, where there is one), or such a file.
+/* A directory that holds tokenizer.json, else tokenizer.model or spiece.model (and tokenizer_config.json, where there
+ * is one), or such a file; what it is, its bytes tell.
  * NULL on error.  tokenizer_free(NULL) is fine. */
 struct tokenizer *tokenizer_open(const char *path, struct err *err);
 /* From memory; config may be NULL.  The bytes need not outlive the call. */
@@ -47,7 +48,7 @@ struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config
 void tokenizer_free(struct tokenizer *t);
 const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 
-/* What a tokenizer.json holds (report.h): the n bytes of the file path, or with json NULL that of the directory.
+/* What a tokenizer holds (report.h): the n bytes of the file path, or with json NULL that of the directory.
  * -1: it is no JSON; a tokenizer that is not supported is reported as such. */
 struct report;
 int tokenizer_report(const void *json, size_t n, const char *path, struct report *r, struct err *err);
@@ -66,7 +67,7 @@ struct tokenizer_ids {
 };
 
 /* Append the ids of one text of valid UTF-8 (checked: invalid bytes are an error that names the
- * offset).  Adds no BOS or EOS.  -1 on error, with out->n as it was. */
+ * offset; for a .model each is U+FFFD).  Adds no BOS or EOS.  -1 on error, with out->n as it was. */
 int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, enum tokenizer_special special,
                      struct tokenizer_ids *out, struct err *err);
 

@@ -25,6 +25,9 @@ int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const vo
 /* What both end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
 void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
 
+/* The tokenizer of a directory, or the file path itself, into name, which has room for n > strlen(path) + 20. */
+const char *tokenizer_file(const char *path, char *name, size_t n);
+
 /* Bytes of one value of an object. */
 struct tokenizer_part {
     const char *name;

@@ -4,6 +4,7 @@
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/pretok.h"
+#include "libcommon/text/spm.h"
 #include "libcommon/text/tokenizer_load.h"
 
 static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
@@ -41,22 +42,32 @@ static void put(struct report *r, const struct tokenizer *t)
     report_string(r, "fingerprint", report_hex(r, info->fingerprint, sizeof info->fingerprint));
 }
 
-int tokenizer_report(const void *json, size_t n, const char *path, struct report *r, struct err *err)
+/* Is it JSON, where it is no other kind of file? */
+static int check(const void *data, size_t n, const char *name, struct err *err)
 {
-    const char *name = json ? path : report_printf(r, "%s/tokenizer.json", path);
+    struct json j;
+
+    if (spm_sniff(data, n))
+        return 0;
+    json_init(&j, data, n);
+    return json_skip(&j) < 0 || json_next(&j) == JSON_ERROR ? json_error(&j, name, err) : 0;
+}
+
+int tokenizer_report(const void *data, size_t n, const char *path, struct report *r, struct err *err)
+{
+    char file[4096];
+    const char *name = data ? path : tokenizer_file(path, file, sizeof file);
     struct io_map m = { 0 };
     struct tokenizer *t;
     struct err why;
-    struct json j;
-    int rc = json ? 0 : io_map(&m, name, err);
+    int rc = data ? 0 : io_map(&m, name, err);
 
-    json_init(&j, json ? json : m.data, json ? n : m.size);
-    if (rc == 0 && (json_skip(&j) < 0 || json_next(&j) == JSON_ERROR))
-        rc = json_error(&j, name, err);
+    if (rc == 0)
+        rc = check(data ? data : m.data, data ? n : m.size, name, err);
     io_unmap(&m);
     if (rc < 0)
         return -1;
-    t = json ? tokenizer_parse(json, n, NULL, 0, name, &why) : tokenizer_open(path, &why);
+    t = data ? tokenizer_parse(data, n, NULL, 0, name, &why) : tokenizer_open(path, &why);
     if (t)
         put(r, t);
     else
