@@ -80,6 +80,8 @@ void tokenizer_free(struct tokenizer *t)
     release(&t->normalizer);
     release(&t->pretokenizer);
     release(&t->decoder);
+    for (size_t i = 0; i < sizeof t->described / sizeof *t->described; i++)
+        free(t->described[i].v);
     if (t->decoded)
         tokenizer_strings_release(t->decoded);
     free(t->decoded);

@@ -122,6 +122,7 @@ struct tokenizer {
     struct tokenizer_added *added; /* ascending by id */
     size_t n_added, added_cap;
     struct tokenizer_strings *decoded; /* of all ids, as they stand within a text; NULL: the model's bytes */
+    struct tokenizer_text described[4]; /* what the file says of normalizer, pre_tokenizer, post_processor, decoder */
     struct tokenizer_set raw, normal; /* found before and after normalisation */
 };
 
@@ -135,6 +136,8 @@ extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, 
 
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
 const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s);
+/* Does it search for a regular expression? */
+bool tokenizer_step_is_regex(const struct tokenizer_step *s);
 /* Do pieces come to the model in the byte alphabet? */
 bool tokenizer_byte_level(const struct tokenizer *t);
 /* For a model that takes bytes: without the mapping where it comes last, else t->spelled. */

@@ -17,6 +17,7 @@ struct list {
     const struct tokenizer_step_row *rows;
     const int *n_rows;
     struct tokenizer_steps *steps;
+    struct tokenizer_text *described;
 };
 
 enum { ADDED, NORMALIZER, PRE_TOKENIZER, MODEL, POST_PROCESSOR, DECODER, PARTS };
@@ -104,8 +105,10 @@ static int each(struct tokenizer_loader *l, const struct list *list, const struc
 {
     if (is_null(v))
         return 0;
-    if (strcmp(tokenizer_type(v), "Sequence") != 0)
+    if (strcmp(tokenizer_type(v), "Sequence") != 0) {
+        tokenizer_describe(v, list->described);
         return take(l, list, v);
+    }
     v = json_get(v, list->members);
     if (!v || v->type != JSON_ARRAY)
         return err_set(l->err, "%s: %s: a Sequence without %s", l->name, list->part, list->members);
@@ -234,11 +237,13 @@ void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *
 static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const struct json_value *config)
 {
     struct tokenizer *t = l->t;
-    const struct list normalizer = { "normalizer", "normalizers", tokenizer_normalizers, &tokenizer_n_normalizers, &t->normalizer };
+    const struct list normalizer = { "normalizer", "normalizers", tokenizer_normalizers, &tokenizer_n_normalizers,
+                                     &t->normalizer, &t->described[0] };
     const struct list pretokenizer = { "pre_tokenizer", "pretokenizers", tokenizer_pretokenizers, &tokenizer_n_pretokenizers,
-                                       &t->pretokenizer };
-    const struct list decoder = { "decoder", "decoders", tokenizer_decoders, &tokenizer_n_decoders, &t->decoder };
-    const struct list post = { .part = "post_processor", .members = "processors" };
+                                       &t->pretokenizer, &t->described[1] };
+    const struct list post = { .part = "post_processor", .members = "processors", .described = &t->described[2] };
+    const struct list decoder = { "decoder", "decoders", tokenizer_decoders, &tokenizer_n_decoders, &t->decoder,
+                                  &t->described[3] };
     const struct json_value *v[PARTS];
     const struct pretok *pretok;
 

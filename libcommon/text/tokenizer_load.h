@@ -47,6 +47,8 @@ const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, i
 const char *tokenizer_type(const struct json_value *v);
 /* "name: part: type 'x' is not supported"; -1. */
 int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const struct json_value *v);
+/* Append a step as lminfo shows it: its type and arguments. */
+void tokenizer_describe(const struct json_value *v, struct tokenizer_text *out);
 void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
 
 /* A model "BPE": what the file says, and what takes its tokens and merges. */

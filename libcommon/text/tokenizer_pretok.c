@@ -465,6 +465,11 @@ const struct pretok *tokenizer_step_pretok(const struct tokenizer_step *s)
     return s->row == &isolated ? s->args : NULL;
 }
 
+bool tokenizer_step_is_regex(const struct tokenizer_step *s)
+{
+    return s->row == &split_row && ((const struct split *)s->args)->pattern;
+}
+
 bool tokenizer_byte_level(const struct tokenizer *t)
 {
     const struct tokenizer_steps *lists[] = { &t->normalizer, &t->pretokenizer };

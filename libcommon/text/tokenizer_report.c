@@ -17,6 +17,47 @@ static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
         }
 }
 
+/* An argument: "key value"; of long ones, and of objects and lists, nothing but the key. */
+static void put_argument(const struct json_value *v, const char *before, struct tokenizer_text *out)
+{
+    bool plain = v->type == JSON_STRING || v->type == JSON_NUMBER;
+    const char *value = v->type == JSON_TRUE ? "true" : v->type == JSON_FALSE ? "false" : v->type == JSON_NULL ? "null" : "...";
+
+    tokenizer_put(out, before, strlen(before));
+    tokenizer_put(out, v->key, v->key_len);
+    tokenizer_put(out, " ", 1);
+    if (v->type == JSON_OBJECT && v->n == 1 && v->child->type == JSON_STRING)
+        put_argument(v->child, "", out);
+    else if (plain && v->len <= 400)
+        tokenizer_put(out, v->str, v->len);
+    else
+        tokenizer_put(out, value, strlen(value));
+}
+
+void tokenizer_describe(const struct json_value *v, struct tokenizer_text *out)
+{
+    const char *type = tokenizer_type(v), *before = " (";
+
+    if (out->n)
+        tokenizer_put(out, "; ", 2);
+    tokenizer_put(out, type, strlen(type));
+    for (v = v->type == JSON_OBJECT ? v->child : NULL; v; v = v->next)
+        if (strcmp(v->key, "type") != 0) {
+            put_argument(v, before, out);
+            before = ", ";
+        }
+    tokenizer_put(out, ")", *before == ',');
+}
+
+static void put_lists(struct report *r, const struct tokenizer *t)
+{
+    static const char *const names[] = { "normalizer", "pre_tokenizer", "post_processor", "decoder" };
+
+    for (int i = 0; i < 4; i++)
+        if (t->described[i].n)
+            report_string(r, names[i], report_printf(r, "%.*s", (int)(t->described[i].n < 4096 ? t->described[i].n : 4096), t->described[i].v));
+}
+
 static void put(struct report *r, const struct tokenizer *t)
 {
     const struct tokenizer_info *info = &t->info;
@@ -26,9 +67,12 @@ static void put(struct report *r, const struct tokenizer *t)
     if (t->model->report)
         t->model->report(t->model_data, r);
     report_number(r, "added_tokens", t->n_added);
+    put_lists(r, t);
     for (size_t i = 0; i < t->pretokenizer.n; i++) {
         const struct pretok *p = tokenizer_step_pretok(&t->pretokenizer.v[i]);
 
+        if (tokenizer_step_is_regex(&t->pretokenizer.v[i]))
+            report_string(r, "scanner", "regular expression");
         if (!p)
             continue;
         report_string(r, "pattern", pretok_pattern(p));

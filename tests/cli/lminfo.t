@@ -159,6 +159,7 @@ for f in tok tok.json; do
     has "$f: its size" "$(value vocab_size tok.tks)" vocab_size $f
     has "$f: its fingerprint" "$(value fingerprint tok.tks)" fingerprint $f
     has "$f: its scanner" gpt2 scanner $f
+    has "$f: its decoder" 'ByteLevel (add_prefix_space false, trim_offsets true, use_regex true)' decoder $f
     has "$f: its added tokens" "$(grep -o '"special"' tok.json | wc -l)" added_tokens $f
 done
 has 'bos' "$(value bos tok.tks)" bos tok
