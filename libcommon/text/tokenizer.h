@@ -1,10 +1,9 @@
 /* tokenizer.h - text to token ids and back, as the model's own tokenizer does it.
  *
- * HF tokenizer.json as huggingface/tokenizers 0.23.2 reads it, SentencePiece .model as sentencepiece 0.2.1 does (any
- * bytes are text for it).  What is not supported in a file is an error that names it;
- * "truncation" and "padding" are left aside, as transformers does.  Added tokens that are not special are
- * part of every text's vocabulary; special:true ones are parsed only when asked for.  One difference: an
- * added token decodes to its content, also where that is spelled in the byte alphabet (deepseek-coder's).
+ * HF tokenizer.json, all of its steps and models, as huggingface/tokenizers 0.23.2 reads it; SentencePiece .model as
+ * sentencepiece 0.2.1 does (any bytes are text for it).  What is not supported in a file is an error that names it;
+ * "truncation" and "padding" are left aside, as transformers does.  Added tokens that are not special are part of every
+ * text's vocabulary; special:true ones are parsed only when asked for.
  * A struct tokenizer is read-only after loading and is shared by threads; each thread has an encoder of its
  * own (scratch and word cache).
  */

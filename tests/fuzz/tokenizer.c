@@ -38,7 +38,9 @@ static void check_text(const struct tokenizer *t, const char *text, size_t n)
 {
     struct tokenizer_encoder *e = tokenizer_encoder_new(t);
     struct tokenizer_ids ids = { 0 };
+    struct tokenizer_text text_again = { 0 };
     size_t first = 0, len;
+    bool ill = false;
     struct err err;
 
     for (int special = TOKENIZER_SPECIAL_NONE; special <= TOKENIZER_SPECIAL_ERROR; special++) {
@@ -54,6 +56,8 @@ static void check_text(const struct tokenizer *t, const char *text, size_t n)
             check(i < first || ids.v[i] == ids.v[i - first]);
         }
     }
+    tokenizer_decode(t, ids.v, ids.n, &text_again, &ill);
+    free(text_again.v);
     free(ids.v);
     tokenizer_encoder_free(e);
 }
