@@ -438,7 +438,7 @@ void tokenizer_decode_all(struct tokenizer *t)
 {
     struct tokenizer_strings *list;
 
-    if (t->model->decodes || (t->model->takes_bytes && t->decoder.n == 1 && t->decoder.v[0].row->decode == byte_level))
+    if (t->model->decode || (t->model->takes_bytes && t->decoder.n == 1 && t->decoder.v[0].row->decode == byte_level))
         return;
     list = t->decoded = xcalloc(1, sizeof *list);
     tokenizer_put(&list->text, "", 0);

@@ -70,7 +70,6 @@ struct tokenizer_post_row {
 struct tokenizer_model_row {
     const char *type, *description;
     bool takes_bytes; /* not the characters that spell them */
-    bool decodes;     /* token() gives what a decoder would make of it */
     /* Take the model's object.  1: this row is not for that file, another of the same type may be; -1. */
     int (*parse)(struct tokenizer_loader *l, const char *json, size_t n);
     void (*release)(void *model);

@@ -223,7 +223,6 @@ static void decode(const void *model, const uint32_t *ids, size_t n, struct toke
 static const struct tokenizer_model_row row = {
     .type = "SentencePiece",
     .description = "SentencePiece",
-    .decodes = true,
     .release = release,
     .scratch_new = scratch_new,
     .scratch_free = scratch_free,
