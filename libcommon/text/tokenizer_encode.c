@@ -219,13 +219,14 @@ static int encode_piece(struct tokenizer_encoder *e, const char *s, size_t n)
 static int encode_step(struct tokenizer_encoder *e, size_t i, const char *text, size_t n, size_t first)
 {
     const struct tokenizer_steps *steps = &e->t->pretokenizer;
-    const struct tokenizer_step *s = &steps->v[i];
     struct level *level = &e->level[i];
+    const struct tokenizer_step *s;
     const struct pretok *pretok;
     int rc = 0;
 
     if (i == steps->n)
         return e->border ? encode_pieces(e, NULL, text, n) : encode_piece(e, text, n);
+    s = &steps->v[i];
     if (first > n)
         first = n;
     pretok = i + 1 == steps->n ? tokenizer_step_pretok(s) : NULL;

@@ -20,6 +20,8 @@ struct list {
     struct tokenizer_text *described;
 };
 
+#define MOST_STEPS 256 /* the encoder calls itself for each */
+
 enum { ADDED, NORMALIZER, PRE_TOKENIZER, MODEL, POST_PROCESSOR, DECODER, PARTS };
 
 /* Models by type, the first that takes the file; a file may leave out the type of BPE. */
@@ -122,6 +124,8 @@ static int take_step(struct tokenizer_loader *l, const struct list *list, const 
 {
     const char *type = tokenizer_type(v);
 
+    if (list->steps->n > MOST_STEPS)
+        return err_set(l->err, "%s: %s: more than %d steps", l->name, list->part, MOST_STEPS);
     for (int i = 0; i < *list->n_rows; i++)
         if (strcmp(list->rows[i].type, type) == 0)
             return list->rows[i].parse(l, list->steps, v);

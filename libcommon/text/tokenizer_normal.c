@@ -363,6 +363,7 @@ const int tokenizer_n_normalizers = sizeof tokenizer_normalizers / sizeof *token
 int tokenizer_normalise(const struct tokenizer *t, const char *text, size_t *n, size_t *first, const char **out,
                         struct tokenizer_text room[2], struct err *err)
 {
+    size_t most = 1024 * *n + ((size_t)1 << 20);
     int k = 0;
 
     *out = text;
@@ -376,6 +377,8 @@ int tokenizer_normalise(const struct tokenizer *t, const char *text, size_t *n, 
             return -1;
         if (rc == 0)
             continue;
+        if (room[k].n > most)
+            return err_set(err, "normalizers make %zu bytes of a text of few", room[k].n);
         *out = room[k].v;
         *n = room[k].n;
         k = !k;
