@@ -46,6 +46,7 @@ int charbpe_index(struct charbpe *b, struct err *err)
             utf8_decode(s + b->prefix_n, t->len - b->prefix_n, &cp) == (int)(t->len - b->prefix_n))
             charids_set(&b->chars, cp, t->id);
     }
+    b->border.fold = true; /* a text may come with spaces for U+2581 */
     b->cuttable = !b->prefix_n && !b->suffix_n && !b->whole;
     for (int c = 0; c < 256; c++) /* else unknown ones become one over a border */
         b->cuttable &= b->byte_id[c] != CHARBPE_NONE;

@@ -29,6 +29,7 @@ struct tokenizer_encoder {
     size_t end[PIECES];
     uint64_t low[PIECES], high[PIECES], hash[PIECES];
     /* of one call */
+    bool bars; /* what is encoded has spaces for U+2581 */
     enum tokenizer_special special;
     size_t first; /* so many bytes of what is encoded stand for the text's first character */
     struct tokenizer_ids *out;
@@ -65,6 +66,20 @@ void tokenizer_encoder_free(struct tokenizer_encoder *e)
     free(e);
 }
 
+/* With U+2581 for each space. */
+static void put_bars(struct tokenizer_text *out, const char *s, size_t n)
+{
+    mem_grow(&out->v, &out->cap, out->n + 3 * n, 1);
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == ' ') {
+            memcpy(out->v + out->n, "\xe2\x96\x81", 3);
+            out->n += 3;
+        } else {
+            out->v[out->n++] = s[i];
+        }
+    }
+}
+
 /* Append the ids of a piece, made anew. */
 static int make(struct tokenizer_encoder *e, const char *s, size_t n)
 {
@@ -73,6 +88,12 @@ static int make(struct tokenizer_encoder *e, const char *s, size_t n)
     if (t->spelled) {
         e->bytes.n = 0;
         tokenizer_unspell(s, n, &e->bytes);
+        s = e->bytes.v;
+        n = e->bytes.n;
+    }
+    if (e->bars) {
+        e->bytes.n = 0;
+        put_bars(&e->bytes, s, n);
         s = e->bytes.v;
         n = e->bytes.n;
     }
@@ -335,8 +356,27 @@ static int encode_split(struct tokenizer_encoder *e, const struct tokenizer_set 
     return done < n ? rest(e, text + done, n - done) : 0;
 }
 
+/* A segment without normalised tokens, whose spaces are still spaces (struct tokenizer, bars). */
+static int encode_bars(struct tokenizer_encoder *e, const char *text, size_t n)
+{
+    struct tokenizer_text *room = &e->normal[0];
+    int rc;
+
+    room->n = 0;
+    tokenizer_put(room, " ", e->t->bar_first);
+    tokenizer_put(room, text, n);
+    e->bars = true;
+    rc = encode_segment(e, room->v, room->n);
+    e->bars = false;
+    return rc;
+}
+
 static int encode_raw(struct tokenizer_encoder *e, const char *text, size_t n)
 {
+    const struct tokenizer_set *set = &e->t->normal;
+
+    if (e->t->bars && n && (!set->n || (e->special == TOKENIZER_SPECIAL_NONE && !set->plain)))
+        return encode_bars(e, text, n);
     if (e->t->normalizer.n && tokenizer_normalise(e->t, text, &n, &e->first, &text, e->normal, e->err) < 0)
         return -1;
     return n ? encode_split(e, &e->t->normal, text, n, encode_segment) : 0;

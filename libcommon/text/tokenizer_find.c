@@ -20,6 +20,12 @@ void tokenizer_pattern_free(void *p)
     free(p);
 }
 
+bool tokenizer_replaces(const struct tokenizer_find *p, const char *from, const char *to)
+{
+    return !p->regex && p->n == strlen(from) && p->to_n == strlen(to) && memcmp(p->s, from, p->n) == 0 &&
+           memcmp(p->to, to, p->to_n) == 0;
+}
+
 struct tokenizer_find *tokenizer_parse_pattern(struct tokenizer_loader *l, const char *part, const struct json_value *v)
 {
     const struct json_value *pattern = json_get(v, "pattern"), *regex = json_get(pattern, "Regex");

@@ -20,6 +20,8 @@ void tokenizer_pattern_free(void *p);
 /* Append the text with its matches replaced; *first as in tokenizer_in.h. */
 int tokenizer_replace(const struct tokenizer_find *p, const char *text, size_t n, size_t *first, struct tokenizer_text *out,
                       struct err *err);
+/* Does it replace this string by that? */
+bool tokenizer_replaces(const struct tokenizer_find *p, const char *from, const char *to);
 /* Append what covers the text: matches and what is between them. */
 int tokenizer_matches(const struct tokenizer_find *p, const char *text, size_t n, struct tokenizer_matches *out, struct err *err);
 /* The same for single characters. */

@@ -117,6 +117,8 @@ struct tokenizer {
     size_t n_tokens; /* of the model */
     uint32_t n_ids;  /* highest id of the model + 1 */
     bool any_bytes;  /* a text need not be UTF-8 */
+    /* All that normalizers do is to put U+2581 for each space, and one in front: done for what the cache does not know. */
+    bool bars, bar_first;
     bool spelled;    /* pieces come in the byte alphabet, and the model takes bytes */
     struct tokenizer_added *added; /* ascending by id */
     size_t n_added, added_cap;

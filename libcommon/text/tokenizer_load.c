@@ -265,6 +265,8 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         return err_prefix(l->err, "%s: added_tokens", l->name);
     if (t->pretokenizer.n == 1 && (pretok = tokenizer_step_pretok(&t->pretokenizer.v[0])) != NULL)
         t->info.pattern_name = pretok_name(pretok);
+    t->bars = tokenizer_only_bars(&t->normalizer, &t->bar_first) && !t->pretokenizer.n && t->model->border &&
+              t->model->border(t->model_data);
     tokenizer_load_config(l, config);
     return 0;
 }

@@ -28,6 +28,9 @@ void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *
 /* The tokenizer of a directory, or the file path itself, into name, which has room for n > strlen(path) + 20. */
 const char *tokenizer_file(const char *path, char *name, size_t n);
 
+/* Do the normalizers put U+2581 for each space, and nothing else but one in front (*first)? */
+bool tokenizer_only_bars(const struct tokenizer_steps *list, bool *first);
+
 /* Bytes of one value of an object. */
 struct tokenizer_part {
     const char *name;

@@ -343,6 +343,15 @@ static int parse_bert(struct tokenizer_loader *l, struct tokenizer_steps *list, 
     return 0;
 }
 
+bool tokenizer_only_bars(const struct tokenizer_steps *list, bool *first)
+{
+    const struct prepend *p = list->n ? list->v[0].args : NULL;
+
+    *first = list->n == 2 && list->v[0].row == &prepend_row && p->n == 3 && memcmp(p->s, "\xe2\x96\x81", 3) == 0;
+    return list->n == 1u + *first && list->v[*first].row == &replace_row &&
+           tokenizer_replaces(list->v[*first].args, " ", "\xe2\x96\x81");
+}
+
 const struct tokenizer_step_row tokenizer_normalizers[] = {
     { .type = "NFC", .parse = parse_plain, .rewrite = nfc },
     { .type = "NFD", .parse = parse_plain, .rewrite = nfd },
