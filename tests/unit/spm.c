@@ -241,7 +241,7 @@ static void test_lexicon(void)
 /* Of a text in blocks, with characters of every length: border_ends() is border_between() everywhere. */
 static void test_border(void)
 {
-    static const char *const pieces[] = { "ab", "b c", " a", "\xe2\x96\x81x", "\xc3\xa9\xe6\x97\xa5", "\xf0\x9f\x98\x80" "a", "cc" };
+    static const char *const pieces[] = { "ab", "b c", " a", "\xe2\x96\x81x", "\xc3\xa9\xe6\x97\xa5", "\xf0\x9f\x98\x80\x61", "cc" };
     static const char *const parts[] = { "a", "b", " ", "c", "x", "\xe2\x96\x81", "\xc3\xa9", "\xe6\x97\xa5", "\xf0\x9f\x98\x80" };
     static const uint32_t points[] = { 'a', 'b', ' ', 'c', 'x', 0x2581, 0xe9, 0x65e5, 0x1f600 };
     static struct border b;
