@@ -46,6 +46,8 @@ struct bpe_train {
     uint32_t (*merge)[2]; /* ids, in order */
     size_t n_merges, merge_cap;
     int n_special;
+    uint32_t *slot; /* of tokens by spelling: 1 + id */
+    size_t slot_bits;
 };
 
 /* NULL: size is less than the special strings and the bytes, or the words are too many (2^32 bytes). */

@@ -7,7 +7,6 @@
 #include "libcommon/text/bpe_train_in.h"
 
 #define FIRST_BITS 12
-#define WORDS 256 /* counted at a time */
 
 struct bpe_train_words *bpe_train_words_new(const struct pretok *p)
 {
@@ -126,17 +125,17 @@ static void make_key(uint64_t key[2], const char *s, size_t n, size_t room)
     key[1] |= (uint64_t)n << 56;
 }
 
-/* Words that end at end[0..n) in s, of which `room` bytes may be read; the first begins at `at`.  One byte has
- * no pair.  Their places in the table are asked for before the first is needed. */
-static void count_words(struct bpe_train_words *w, const char *s, size_t at, const size_t *end, size_t n, size_t room)
+/* Places in the table are asked for before the first is needed. */
+void bpe_train_words_count(struct bpe_train_words *w, const char *s, size_t at, const size_t *end, size_t n,
+                           size_t room, size_t least)
 {
-    uint64_t key[WORDS][2];
+    uint64_t key[BPE_TRAIN_BATCH][2];
     size_t k = 0;
 
     for (size_t i = 0; i < n; at = end[i++]) {
         size_t len = end[i] - at;
 
-        if (len < 2)
+        if (len < least)
             continue;
         if (len > BPE_TRAIN_SHORT) {
             add_long(w, s + at, len, 1);
@@ -152,18 +151,18 @@ static void count_words(struct bpe_train_words *w, const char *s, size_t at, con
 
 int bpe_train_words_add(struct bpe_train_words *w, const char *text, size_t n, struct err *err)
 {
-    size_t end[WORDS];
+    size_t end[BPE_TRAIN_BATCH];
 
     for (size_t at = 0; at < n;) {
         const char *line = text + at, *newline = memchr(line, '\n', n - at);
         size_t len = newline ? (size_t)(newline - line) + 1 : n - at;
 
         for (size_t p = 0; p < len;) {
-            size_t k = pretok_ends(w->pretok, line, len, p, end, WORDS, err);
+            size_t k = pretok_ends(w->pretok, line, len, p, end, BPE_TRAIN_BATCH, err);
 
             if (k == PRETOK_ERROR)
                 return -1;
-            count_words(w, line, p, end, k, n - at);
+            bpe_train_words_count(w, line, p, end, k, n - at, 2); /* one byte has no pair */
             p = end[k - 1];
         }
         at += len;
@@ -179,4 +178,31 @@ void bpe_train_words_merge(struct bpe_train_words *w, const struct bpe_train_wor
     for (size_t i = 0; i < (size_t)1 << from->big_bits; i++)
         if (from->big[i].count)
             add_long(w, from->bytes + from->big[i].at, from->big[i].n, from->big[i].count);
+}
+
+bool bpe_train_words_next(const struct bpe_train_words *w, struct bpe_train_walk *walk)
+{
+    size_t n = (size_t)1 << w->word_bits, m = (size_t)1 << w->big_bits;
+
+    while (walk->at < n && !w->word[walk->at].count)
+        walk->at++;
+    if (walk->at < n) {
+        const struct bpe_train_word *e = &w->word[walk->at++];
+
+        walk->s = (const char *)e->key;
+        walk->n = e->key[1] >> 56;
+        walk->count = e->count;
+        return true;
+    }
+    while (walk->at < n + m && !w->big[walk->at - n].count)
+        walk->at++;
+    if (walk->at < n + m) {
+        const struct bpe_train_long *e = &w->big[walk->at++ - n];
+
+        walk->s = w->bytes + e->at;
+        walk->n = e->n;
+        walk->count = e->count;
+        return true;
+    }
+    return false;
 }

@@ -46,7 +46,7 @@ static bool is_unsafe(uint32_t cp)
     return false;
 }
 
-static uint8_t class_of(uint32_t cp)
+uint8_t nfc_class(uint32_t cp)
 {
     int low = 0, high = nfc_n_classes - 1;
 
@@ -63,7 +63,7 @@ static uint8_t class_of(uint32_t cp)
     return 0;
 }
 
-static const struct nfc_decomposition *decomposition(uint32_t cp)
+const struct nfc_decomposition *nfc_decomposition(uint32_t cp)
 {
     int low = 0, high = nfc_n_decompositions - 1;
 
@@ -80,8 +80,7 @@ static const struct nfc_decomposition *decomposition(uint32_t cp)
     return NULL;
 }
 
-/* The character that a and b compose to, or 0. */
-static uint32_t composition(uint32_t a, uint32_t b)
+uint32_t nfc_composition(uint32_t a, uint32_t b)
 {
     int low = 0, high = nfc_n_compositions - 1;
 
@@ -108,7 +107,7 @@ static void append(struct run *r, uint32_t cp)
     mem_grow(&r->cp, &r->cp_cap, r->n + 1, sizeof *r->cp);
     mem_grow(&r->ccc, &r->ccc_cap, r->n + 1, 1);
     r->cp[r->n] = cp;
-    r->ccc[r->n++] = class_of(cp);
+    r->ccc[r->n++] = nfc_class(cp);
 }
 
 /* Depth is at most that of the table: 4. */
@@ -125,7 +124,7 @@ static void append_decomposed(struct run *r, uint32_t cp)
             append(r, T_BASE + t);
         return;
     }
-    d = decomposition(cp);
+    d = nfc_decomposition(cp);
     if (!d) {
         append(r, cp);
         return;
@@ -211,7 +210,7 @@ static void compose(struct run *r)
     for (size_t i = 0; i < r->n; i++) {
         uint8_t k = r->ccc[i];
         bool blocked = starter == SIZE_MAX || (n - 1 > starter && r->ccc[n - 1] >= k);
-        uint32_t both = blocked ? 0 : composition(r->cp[starter], r->cp[i]);
+        uint32_t both = blocked ? 0 : nfc_composition(r->cp[starter], r->cp[i]);
 
         if (both) {
             r->cp[starter] = both;

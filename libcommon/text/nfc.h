@@ -18,4 +18,12 @@ size_t nfc_normalise(const char *text, size_t n, char **out, size_t *cap);
 enum nfc_form { NFC_C, NFC_D, NFC_KC, NFC_KD };
 size_t nfc_form(enum nfc_form form, const char *text, size_t n, char **out, size_t *cap);
 
+struct nfc_decomposition;
+
+/* By the same tables: the canonical decomposition of one step, NULL where there is none (or of Hangul); the
+ * character that two compose to, or 0; the combining class. */
+const struct nfc_decomposition *nfc_decomposition(uint32_t cp);
+uint32_t nfc_composition(uint32_t a, uint32_t b);
+uint8_t nfc_class(uint32_t cp);
+
 #endif
