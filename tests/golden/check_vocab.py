@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Hold a trained .model, and the tokenizer.json of the same training, against a reference .model: do the packages
+load them, and give the same ids on every line of the texts?  Run by hand.
+
+    pip install sentencepiece==0.2.1 tokenizers==0.23.2
+    tests/golden/check_vocab.py OURS.model OURS.json REFERENCE.model TEXT...
+"""
+import sys
+
+import sentencepiece
+from tokenizers import Tokenizer
+
+ours, json, reference = sys.argv[1:4]
+a, b = (sentencepiece.SentencePieceProcessor(model_file=f) for f in (ours, reference))
+hf = Tokenizer.from_file(json)
+same = a.vocab_size() == b.vocab_size() and all(
+    a.id_to_piece(i) == b.id_to_piece(i) and a.get_score(i) == b.get_score(i) for i in range(a.vocab_size()))
+lines = [line for f in sys.argv[4:] for line in open(f, encoding="utf-8", errors="replace").read().split("\n")]
+lines += ["", " ", "  a  b ", "\u2581x", "\uff21\uff22 \u00bd \ufb01 e\u0301", "12345 \u4f60\u597d", "tab\there", "\U0001f600"]
+want = [a.encode(x) for x in lines]
+print("pieces and scores", "equal" if same else "differ")
+print("lines", len(lines))
+print("differ from the reference model", sum(x != b.encode(t) for t, x in zip(lines, want)))
+bad = [t for t, x in zip(lines, want) if x != hf.encode(t, add_special_tokens=False).ids]
+print("differ in HF tokenizers", len(bad), [t[:60] for t in bad[:5]])
