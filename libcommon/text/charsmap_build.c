@@ -15,6 +15,7 @@
 #define LONGEST (4 * CHARSMAP_KEY) /* bytes of a key */
 #define LEAF 0x80000000u           /* a value; and, with none, a unit that no label fits */
 #define BLOCK 256
+#define SEARCHED (16 * BLOCK) /* units at the end in which room is sought */
 
 struct key {
     uint8_t s[LONGEST];
@@ -143,6 +144,8 @@ static bool fits(const struct array *d, size_t base, const struct edge *e, uint3
 
 static uint32_t find_base(struct array *d, const struct edge *e, uint32_t n)
 {
+    if (d->first_free + SEARCHED < d->n)
+        d->first_free = d->n - SEARCHED;
     while (d->first_free < d->n && d->taken[d->first_free])
         d->first_free++;
     for (size_t at = d->first_free;; at++) {

@@ -13,6 +13,7 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/text/sp_lattice.h"
 
+#define TINY_BITS 400
 #define TINY 0x1p-400 /* probabilities below are scaled up */
 #define UNKNOWN_PENALTY 10.0
 #define LEAST_EXPECTED 0.5
@@ -20,8 +21,8 @@
 #define IMPOSSIBLE (-1e30)
 
 struct piece {
-    double score, p; /* p = exp(score), 0 where it is no piece any more */
-    uint32_t at, n;  /* in the lattice's text, characters */
+    double score;
+    uint32_t at, n; /* in the lattice's text, characters */
     uint32_t word;
     bool alive;
 };
@@ -29,7 +30,7 @@ struct piece {
 /* Of a thread. */
 struct scratch {
     double *alpha, *beta;
-    int *scaled;
+    int *scaled, *beta_scaled;
     uint32_t *from; /* of a place: the edge of the best way there */
     int64_t *sum;   /* of a piece */
 };
@@ -39,8 +40,10 @@ struct model {
     const struct sp_train *t;
     struct par *par;
     struct piece *piece; /* n_required characters, then the others, then the one that stands for unknown ones */
+    float *p, *score;    /* of a piece, what the loops over edges need; score = log p */
     uint32_t n, n_chars;
-    double unknown; /* score */
+    double unknown;  /* score */
+    uint32_t narrow; /* words of so many characters need no scaling */
     struct scratch *scratch;
     double scale; /* of expected counts */
     double *sum;  /* of a piece, in the end */
@@ -71,12 +74,14 @@ static void set_probabilities(struct model *m)
         if (m->piece[i].alive && m->piece[i].score < least)
             least = m->piece[i].score;
     m->unknown = least - UNKNOWN_PENALTY;
+    m->narrow = (uint32_t)(500 / -m->unknown); /* exp(-500) is 2^-721 */
     for (uint32_t i = 0; i <= m->n; i++) {
         struct piece *p = &m->piece[i];
 
         if (!p->alive)
             p->score = i < m->n_chars || i == m->n ? m->unknown : IMPOSSIBLE;
-        p->p = exp(p->score);
+        m->score[i] = (float)p->score;
+        m->p[i] = (float)exp(p->score);
     }
 }
 
@@ -114,56 +119,82 @@ static void each_word(struct model *m, void (*fn)(void *ctx, long task, int thre
 
 /* Expectation. */
 
-/* Probability of what leads to each place, times TINY^-scaled; edges of the word. */
-static const uint32_t *forward(const struct model *m, struct scratch *s, const uint32_t *edge, const uint16_t *n_edges, uint32_t n)
+/* TINY to the k. */
+static double tiny(int k)
 {
-    uint32_t most = m->t->o->max_sentencepiece_length;
-    int scaled = 0;
+    return k ? ldexp(1, k < -2 ? 1023 : k > 2 ? -2000 : -TINY_BITS * k) : 1;
+}
 
-    memset(s->alpha, 0, ((size_t)n + 1) * sizeof *s->alpha);
-    s->alpha[0] = 1;
-    for (uint32_t i = 0;; i++) {
-        if (s->alpha[i] < TINY) {
-            for (uint32_t k = i; k <= n && k <= i + most; k++)
-                s->alpha[k] /= TINY;
-            scaled++;
-        }
-        s->scaled[i] = scaled;
-        if (i == n)
-            return edge;
-        for (uint32_t k = 0; k < n_edges[i]; k++, edge++)
-            s->alpha[i + (*edge & SP_EDGE_LENGTH)] += s->alpha[i] * m->piece[*edge >> SP_EDGE_BITS].p;
+/* Add v TINY^k to *sum TINY^*scaled; a sum of 0 takes any scale. */
+static void add_scaled(double *sum, int *scaled, double v, int k)
+{
+    if (!(*sum > 0) || k < *scaled) {
+        *sum = *sum * tiny(*scaled - k) + v;
+        *scaled = k;
+    } else {
+        *sum += v * tiny(k - *scaled);
     }
 }
 
-/* The expected counts of the pieces; `edge` is the end of the word's. */
-static void backward(const struct model *m, struct scratch *s, const uint32_t *edge, const uint16_t *n_edges, uint32_t n,
-                     double weight)
+static void scale_up(double *sum, int *scaled)
 {
-    uint32_t most = m->t->o->max_sentencepiece_length;
+    if (*sum < TINY) {
+        *sum /= TINY;
+        ++*scaled;
+    }
+}
+
+/* The probability of all ways to each place, in alpha; a word that is `wide` may need TINY^scaled. */
+static inline const uint32_t *forward(const struct model *m, struct scratch *s, const uint32_t *edge,
+                                      const uint16_t *n_edges, uint32_t n, bool wide)
+{
+    memset(s->alpha, 0, ((size_t)n + 1) * sizeof *s->alpha);
+    s->alpha[0] = 1;
+    s->scaled[0] = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (wide)
+            scale_up(&s->alpha[i], &s->scaled[i]);
+        for (uint32_t k = 0; k < n_edges[i]; k++, edge++) {
+            double v = s->alpha[i] * (double)m->p[*edge >> SP_EDGE_BITS];
+            uint32_t to = i + (*edge & SP_EDGE_LENGTH);
+
+            if (wide)
+                add_scaled(&s->alpha[to], &s->scaled[to], v, s->scaled[i]);
+            else
+                s->alpha[to] += v;
+        }
+    }
+    return edge;
+}
+
+/* The expected counts of the pieces; `edge` is the end of the word's. */
+static inline void backward(const struct model *m, struct scratch *s, const uint32_t *edge, const uint16_t *n_edges,
+                            uint32_t n, double weight, bool wide)
+{
     double z = s->alpha[n];
-    int scaled = 0;
 
     s->beta[n] = 1;
+    s->beta_scaled[n] = 0;
     for (uint32_t i = n; i--;) {
-        double a = s->alpha[i] * weight, sum = 0;
+        double a = s->alpha[i] / z, sum = 0;
+        int scaled = 0;
 
-        for (int k = s->scaled[n] - s->scaled[i] - scaled; k; k += k < 0 ? 1 : -1)
-            a = k > 0 ? a / TINY : a * TINY;
-        a /= z;
         for (uint32_t k = n_edges[i]; k--;) {
-            uint32_t e = *--edge, id = e >> SP_EDGE_BITS;
-            double p = m->piece[id].p * s->beta[i + (e & SP_EDGE_LENGTH)];
+            uint32_t e = *--edge, id = e >> SP_EDGE_BITS, to = i + (e & SP_EDGE_LENGTH);
+            double v = (double)m->p[id] * s->beta[to], share = a * v;
 
-            sum += p;
-            s->sum[id] += (int64_t)(a * p + 0.5);
+            if (wide) {
+                add_scaled(&sum, &scaled, v, s->beta_scaled[to]);
+                share *= tiny(s->scaled[i] + s->beta_scaled[to] - s->scaled[n]);
+            } else {
+                sum += v;
+            }
+            s->sum[id] += (int64_t)(weight * share + 0.5);
         }
         s->beta[i] = sum;
-        if (sum < TINY) {
-            for (uint32_t k = i; k <= n && k <= i + most; k++)
-                s->beta[k] /= TINY;
-            scaled++;
-        }
+        s->beta_scaled[i] = scaled;
+        if (wide)
+            scale_up(&s->beta[i], &s->beta_scaled[i]);
     }
 }
 
@@ -174,11 +205,15 @@ static void expect_words(void *ctx, long task, int thread)
     struct scratch *s = &m->scratch[thread];
 
     for (uint32_t w = (uint32_t)task * WORDS; w < l->n_words && w < ((uint32_t)task + 1) * WORDS; w++) {
+        const uint32_t *edge = l->edge + l->edge_at[w];
         const uint16_t *n_edges = l->n_edges + l->word_at[w];
         uint32_t n = sp_lattice_chars(l, w);
-        const uint32_t *end = forward(m, s, l->edge + l->edge_at[w], n_edges, n);
+        double weight = (double)l->count[w] * m->scale;
 
-        backward(m, s, end, n_edges, n, (double)l->count[w] * m->scale);
+        if (n > m->narrow)
+            backward(m, s, forward(m, s, edge, n_edges, n, true), n_edges, n, weight, true);
+        else
+            backward(m, s, forward(m, s, edge, n_edges, n, false), n_edges, n, weight, false);
     }
 }
 
@@ -217,7 +252,7 @@ static double best_way(const struct model *m, struct scratch *s, const uint32_t 
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < n_edges[i]; k++, edge++) {
             uint32_t id = *edge >> SP_EDGE_BITS, to = i + (*edge & SP_EDGE_LENGTH);
-            double score = s->alpha[i] + m->piece[id].score;
+            double score = s->alpha[i] + (double)m->score[id];
 
             if (to <= n && id != without && score > s->alpha[to]) {
                 s->alpha[to] = score;
@@ -244,11 +279,9 @@ static void count_best(void *ctx, long task, int thread)
 
 /* Pruning. */
 
-enum { GOES = -1, STAYS = -2 };
-
 struct pruning {
     struct model *m;
-    double *loss; /* of a piece; else one of the above, as no loss is below 0 but by rounding */
+    double *loss; /* of a piece that may go */
     bool *goes, *stays;
     double all, words; /* pieces of all best ways; words */
 };
@@ -269,7 +302,7 @@ static void judge(struct pruning *r, uint32_t id, struct scratch *s)
         return;
     for (uint32_t at = l->word_at[p->word]; at < p->at; at++)
         edge += l->n_edges[at];
-    r->goes[id] = best_way(m, s, edge, l->n_edges + p->at, p->n, id) > p->score;
+    r->goes[id] = best_way(m, s, edge, l->n_edges + p->at, p->n, id) > (double)m->score[id];
     if (r->goes[id])
         return;
     for (uint32_t at = p->n; at; at -= s->from[at] & SP_EDGE_LENGTH)
@@ -387,6 +420,41 @@ static uint32_t word_at(const struct sp_lattice *l, uint32_t at)
     return low;
 }
 
+/* Those found in the most places first: what is needed often lies together. */
+static int by_places(const void *a, const void *b)
+{
+    const struct sp_seed *const *x = a, *const *y = b;
+    uint32_t n = (*x)->last - (*x)->first, k = (*y)->last - (*y)->first;
+
+    return n != k ? (n > k ? -1 : 1) : *x < *y ? -1 : 1;
+}
+
+static void order_seeds(struct model *m)
+{
+    struct sp_lattice *l = &m->lattice;
+    const struct sp_seed **order = xmalloc((l->n_seeds + 1) * sizeof *order);
+    uint32_t *id = xmalloc((l->n_seeds + 1) * sizeof *id);
+
+    for (uint32_t i = 0; i < l->n_seeds; i++)
+        order[i] = &l->seed[i];
+    qsort(order, l->n_seeds, sizeof *order, by_places);
+    for (uint32_t i = 0; i < l->n_seeds; i++) {
+        const struct sp_seed *s = order[i];
+
+        id[s - l->seed] = m->n_chars + i;
+        m->piece[m->n_chars + i] =
+            (struct piece){ .score = (double)s->score, .at = s->at, .n = s->n, .word = word_at(l, s->at), .alive = true };
+    }
+    for (uint32_t i = 0; i < l->edge_at[l->n_words]; i++) {
+        uint32_t old = (l->edge[i] >> SP_EDGE_BITS) - m->n_chars;
+
+        if (old < l->n_seeds)
+            l->edge[i] = id[old] << SP_EDGE_BITS | (l->edge[i] & SP_EDGE_LENGTH);
+    }
+    free(order);
+    free(id);
+}
+
 static void first_pieces(struct model *m)
 {
     const struct sp_train *t = m->t;
@@ -398,12 +466,7 @@ static void first_pieces(struct model *m)
     m->piece = xcalloc((size_t)m->n + 1, sizeof *m->piece);
     for (uint32_t i = 0; i < m->n_chars; i++)
         m->piece[i] = (struct piece){ .score = (double)t->required_count[i], .n = 1, .alive = true };
-    for (uint32_t i = 0; i < l->n_seeds; i++) {
-        const struct sp_seed *s = &l->seed[i];
-
-        m->piece[m->n_chars + i] =
-            (struct piece){ .score = (double)s->score, .at = s->at, .n = s->n, .word = word_at(l, s->at), .alive = true };
-    }
+    order_seeds(m);
     for (uint32_t i = 0; i < m->n; i++)
         all += m->piece[i].score;
     for (uint32_t i = 0; i < m->n; i++)
@@ -424,9 +487,12 @@ static void make_scratch(struct model *m)
             .alpha = xmalloc(longest * sizeof(double)),
             .beta = xmalloc(longest * sizeof(double)),
             .scaled = xmalloc(longest * sizeof(int)),
+            .beta_scaled = xmalloc(longest * sizeof(int)),
             .from = xmalloc(longest * sizeof(uint32_t)),
             .sum = xmalloc(n * sizeof(int64_t)),
         };
+    m->p = xmalloc(n * sizeof *m->p);
+    m->score = xmalloc(n * sizeof *m->score);
     m->sum = xmalloc(n * sizeof *m->sum);
     m->renamed = xmalloc(n * sizeof *m->renamed);
     m->loss = xmalloc(n * sizeof *m->loss);
@@ -442,10 +508,13 @@ static void free_model(struct model *m)
         free(m->scratch[i].alpha);
         free(m->scratch[i].beta);
         free(m->scratch[i].scaled);
+        free(m->scratch[i].beta_scaled);
         free(m->scratch[i].from);
         free(m->scratch[i].sum);
     }
     free(m->scratch);
+    free(m->p);
+    free(m->score);
     free(m->sum);
     free(m->renamed);
     free(m->loss);
