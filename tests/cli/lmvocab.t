@@ -69,6 +69,44 @@ is 'a special token that is no text' 2 '' '~is not UTF-8' sh -c 'lmvocab -n 300 
 is 'a pattern that is none' 2 '' '~--pattern: pattern: byte 2: ( without its )' lmvocab -n 300 --pattern '(a' low.txt
 is 'the input as output' 2 '' '~is both input and output' lmvocab -n 300 -o low.txt low.txt
 
+# SentencePiece's types
+is 'sp-bpe needs room for what is required' 1 '' '~a vocabulary of 6 is too small for 6 required characters and 3 symbols' \
+    lmvocab --type sp-bpe -n 6 -o y.json low.txt
+printf 'low low lower\n' >one.txt
+lmvocab -q --type sp-bpe -n 13 -o sp.model one.txt
+# the merges by hand: lo 3, low 3, U+2581 low 3; then er, the lower of those seen once
+ok 'sp-bpe: merges by hand' sh -c "lmvocab -q --type sp-bpe -n 14 one.txt | tr -d ' \n' | grep -qF \
+    '\"<unk>\":0,\"<s>\":1,\"</s>\":2,\"lo\":3,\"low\":4,\"▁low\":5,\"er\":6,\"▁lower\":7,\"l\":8,\"o\":9,\"w\":10,\"▁\":11,\"e\":12,\"r\":13}'"
+is 'fewer pieces than wanted' 0 '' 'lmvocab: 14 pieces of 20: the text has no more\n' lmvocab --type sp-bpe -n 20 -o x.json one.txt
+# field 1, 14 bytes: piece "<unk>", score 0.0, type 2
+ok 'a .model is protobuf' sh -c "od -An -tx1 -N 16 sp.model | grep -qx ' 0a 0e 0a 05 3c 75 6e 6b 3e 15 00 00 00 00 18 02'"
+is 'a .model is not for bpe' 2 '' '~y.model: a byte-level vocabulary is written as tokenizer.json only' \
+    lmvocab -n 300 -o y.model low.txt
+for type in sp-bpe unigram; do
+    lmvocab -q --type $type -n 200 -j 1 -o j1.model many.txt low.txt
+    for j in 2 3 8; do
+        ok "$type: the same at -j $j, in any order" sh -c "lmvocab -q --type $type -n 200 -j $j -o a.model low.txt many.txt; cmp a.model j1.model"
+    done
+    ok "$type: from JSONL" sh -c "lmvocab -q --type $type -n 11 low.jsonl | grep -q low"
+done
+is 'long lines are told of' 0 '' 'lmvocab: 1 lines of more than 10 bytes left out (--max-sentence-length)\n' sh -c \
+    'printf "low low\n12345678901\n" | lmvocab --type sp-bpe -n 9 --max_sentence_length 10 -o x.json'
+is 'and reserved characters' 0 '' 'lmvocab: 1 lines with U+2585, which is reserved, left out\n' sh -c \
+    'printf "low low\na▅\n" | lmvocab --type sp-bpe -n 9 -o x.json'
+is 'no text' 1 '' '~there is no text to learn from' sh -c 'lmvocab --type unigram -n 300 -o y.json </dev/null'
+is 'an option of another type' 2 '' '~--split-digits is not for this --type' lmvocab -n 300 --split-digits true low.txt
+is 'and the other way' 2 '' '~--special is not for this --type' lmvocab --type unigram -n 300 --special x low.txt
+is 'an option of Unigram' 2 '' '~--num-sub-iterations is not for this --type' lmvocab --type sp-bpe -n 300 --num-sub-iterations 3 low.txt
+is 'coverage' 2 '' '~--character-coverage: 0.5 is not within 0.98..1' lmvocab --type unigram -n 300 --character-coverage 0.5 low.txt
+is 'a shrinking factor' 2 '' '~--shrinking-factor: 1 is not within 0.5..0.95' lmvocab --type unigram -n 300 --shrinking-factor 1 low.txt
+is 'a symbol twice' 2 '' "~--user-defined-symbols: 'a' is given twice" lmvocab --type sp-bpe -n 300 --control-symbols a --user-defined-symbols b,a low.txt
+is 'an empty symbol' 2 '' '~--control-symbols: an empty string' lmvocab --type sp-bpe -n 300 --control-symbols a, low.txt
+is 'ids that meet' 2 '' '~<unk> and <s> have the same id, 1' lmvocab --type sp-bpe -n 300 --unk-id 1 low.txt
+is 'an id without a piece' 1 '' '~<pad> has the id 299, but there are only 15 pieces' lmvocab --type sp-bpe -n 300 --pad-id 299 -o y.json one.txt
+is 'a normalisation that is none' 2 '' "~'nfd' is none of nmt_nfkc|nfkc|identity" lmvocab --type sp-bpe -n 300 --normalization-rule-name nfd low.txt
+is 'a full disk, .model' 1 '' '~No space left' sh -c 'lmvocab -q --type sp-bpe -n 14 one.txt >/dev/full'
+ok 'nothing is left' sh -c '! ls -A | grep -E "^y[.]|tmp"'
+
 golden=$shared/golden/vocab
 if [ -d "$golden" ]; then
     gpt2=gpt2 cl100k=cl100k_base eot='<|endoftext|>' corpora=$shared/data/corpora

@@ -5,6 +5,7 @@
     tests/golden/make_sp_train.py >tests/unit/sp_train_cases.h
 """
 import io
+import textwrap
 
 import sentencepiece
 
@@ -53,14 +54,13 @@ for name, text, size, given in CASES:
     fields += [".%s = %s" % (k, str(v).lower()) for k, v in given.items() if k in FLAGS]
     fields += [".%s = %d" % (k, v) for k, v in given.items() if k.startswith("max_")]
     rule = "SP_" + kw["normalization_rule_name"].upper()
-    print("    {\n        .name = %s,\n        .text = %s,\n        .pieces = %s," % (quote(name), quote(text), quote(pieces)))
+    control, user = given.get("control_symbols", []), given.get("user_defined_symbols", [])
     defaults = dict(split_by_number=True, split_by_unicode_script=True, split_by_whitespace=True, add_dummy_prefix=True,
                     remove_extra_whitespaces=True, max_sentencepiece_length=16, max_sentence_length=4192)
     fields += [".%s = %s" % (k, str(v).lower()) for k, v in defaults.items() if k not in given]
-    print("        .control = %s, .n_control = %d," % (strings(given.get("control_symbols")), len(given.get("control_symbols", []))))
-    print("        .user = %s, .n_user = %d," % (strings(given.get("user_defined_symbols")), len(given.get("user_defined_symbols", []))))
-    ids = "0, %d, 2, %d" % (given.get("bos_id", 1), given.get("pad_id", -1))
-    fields += [".vocab_size = %d" % size, ".character_coverage = %sf" % kw["character_coverage"],
-               ".normalization = %s" % rule, ".id = { %s }" % ids]
-    print("        .o = {\n            %s,\n        },\n    }," % ",\n            ".join(fields))
+    fields += [".vocab_size = %d" % size, ".character_coverage = %sf" % kw["character_coverage"], ".normalization = %s" % rule,
+               ".id = { 0, %d, 2, %d }" % (given.get("bos_id", 1), given.get("pad_id", -1))]
+    print("    { %s, %s,\n      %s," % (quote(name), quote(text), quote(pieces)))
+    print("      %s, %s, %d, %d," % (strings(control), strings(user), len(control), len(user)))
+    print(textwrap.fill("{ %s } }," % ", ".join(fields), 116, initial_indent="      ", subsequent_indent="        "))
 print("};")
