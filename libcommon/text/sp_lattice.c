@@ -207,7 +207,8 @@ static void find_seeds(struct sorter *s, uint32_t bucket)
     }
     for (; top; top--)
         close_interval(s, f, &stack[top], to, words);
-    qsort(f->seed, f->n, sizeof *f->seed, by_place);
+    if (f->n)
+        qsort(f->seed, f->n, sizeof *f->seed, by_place);
     free(stack);
 }
 
