@@ -15,7 +15,7 @@ cd "$dir" || exit 1
 tok=$SRC/tests/golden/tok corpus=$SRC/tests/fuzz/corpus
 
 # inputs
-sed -n '1,40p' "$tok/gpt2.jsonl" | cut -d '"' -f 1-4 | sed 's/$/"}/' >in.jsonl
+sed -n '/<[nlr]>/d; 1,40p' "$tok/gpt2.jsonl" | cut -d '"' -f 1-4 | sed 's/$/"}/' >in.jsonl
 printf 'hello world\n\nit is 12 o clock, and \303\251 too\n' >in.txt
 printf '1 2 3\n\n4 5\n6\n' >in.ids
 cp "$tok/llama3.json" tokenizer.json
