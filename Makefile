@@ -25,9 +25,9 @@ FLAGS   := -std=c11 -fno-common -ffp-contract=off -pthread $(WARN) $(CFLAGS) \
            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PKGS    := libarchive libzstd zlib liblzma
 CPPFLAGS += -I. -D_GNU_SOURCE -DLMPIPE_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-# MPI is linked into what calls it only.
-MPI_CFLAGS := $(subst -I,-isystem ,$(shell pkg-config --cflags ompi-c 2>/dev/null || mpicc --showme:compile))
-MPI_LIBS   := $(shell pkg-config --libs ompi-c 2>/dev/null || mpicc --showme:link)
+# MPI is linked into what calls it only.  Asked for when used: `make deps all` installs it first.
+MPI_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags ompi-c 2>/dev/null || mpicc --showme:compile))
+MPI_LIBS   = $(shell pkg-config --libs ompi-c 2>/dev/null || mpicc --showme:link)
 LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lbz2 -lm -Wl,--as-needed $(MPI_LIBS)
 
 # train/kernel/vec*.c are compiled once per instruction set; cpu.h picks one at run time.
@@ -78,14 +78,14 @@ $(FAULT): $(B)/tests/%.so: tests/%.c
 	@$(CC) -std=c11 $(WARN) -O2 -g -fPIC -shared -D_GNU_SOURCE -pthread -o $@ $< -ldl
 
 define vec_rule
-$(O)/train/kernel/%_$(1).o: train/kernel/%.c
+$(O)/train/kernel/%_$(1).o: train/kernel/%.c | $(filter deps,$(MAKECMDGOALS))
 	@mkdir -p $$(@D)
 	@echo "CC $$@"
 	@$$(CC) $$(FLAGS) $$(VEC_$(1)) -DVEC_TARGET=$(1) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach v,$(VECS),$(eval $(call vec_rule,$v)))
 $(O)/train/dist/comm_mpi.o: CPPFLAGS += $(MPI_CFLAGS)
-$(O)/%.o: %.c
+$(O)/%.o: %.c | $(filter deps,$(MAKECMDGOALS))
 	@mkdir -p $(@D)
 	@echo "CC $<"
 	@$(CC) $(FLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
