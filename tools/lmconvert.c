@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 
     if (to < 0)
         opt_die(&cmd, "--to hf or --to megatron is needed");
-    if (argc - i != 2)
+    if (argc - i != 2 || !*argv[i] || !*argv[i + 1])
         opt_die(&cmd, "a source and a destination are needed");
     o.to = (enum convert_form)to;
     if (o.to == CONVERT_HF && (tp || pp || divisible))

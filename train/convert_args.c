@@ -201,6 +201,7 @@ int convert_check_args(const struct convert *c, const struct torchzip_value *arg
 {
     struct facts f = facts_of(c, c->tp, c->pp, vocab);
     const struct torchzip_value *padded = torchzip_get(args, "padded_vocab_size");
+    bool ours = torchzip_get(args, "lmpipe_origin") != NULL;
 
     for (int i = 0; i < ROWS; i++) {
         const struct torchzip_value *v = rows[i].compared ? torchzip_get(args, rows[i].name) : NULL;
@@ -208,9 +209,10 @@ int convert_check_args(const struct convert *c, const struct torchzip_value *arg
 
         if (!v || v->type != TORCHZIP_INT)
             continue;
-        if (rows[i].fact == FACT(vocab) && padded && padded->type == TORCHZIP_INT)
-            continue; /* then this is the tokenizer's, which may have fewer */
         own = value_of(&rows[i], &f).i;
+        /* beside a padded one, and not from here, this is the tokenizer's, which may have fewer */
+        if (rows[i].fact == FACT(vocab) && !ours && padded && padded->type == TORCHZIP_INT && v->i < own)
+            continue;
         if (v->i != own)
             return err_set(err, "%s: args.%s is %" PRId64 ", %s and the files say %" PRId64, file, rows[i].name, v->i, c->config_file, own);
     }

@@ -236,6 +236,8 @@ static int check_place(const struct convert *c, const char *dst, struct err *err
             return err_set(err, "%s: holds neither " TRACKER " nor config.json: not replaced", dst);
         return 0;
     }
+    if (lstat(dst, &st) == 0)
+        return err_set(err, "%s: a link to nothing", dst);
     strncat(place, "/", sizeof place - strlen(place) - 1);
     if (strncmp(source, place, strlen(source)) == 0 && place[strlen(source)] == '/')
         return err_set(err, "%s: in the source %s", dst, source);

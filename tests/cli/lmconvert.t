@@ -173,6 +173,13 @@ refused 'other layers' 'm/iter_0000001: 4 layers, more.json says 5' m no --to hf
 refused 'fewer layers' 'mp_rank_00_001/model_optim_rng.pt: with the stages before it 4 layers and more, less.json says 2' m no --to hf --config less.json
 refused 'other heads' 'mp_rank_00_000/model_optim_rng.pt: args.num_attention_heads is 8, heads.json and the files say 4' m no --to hf --config heads.json
 refused 'more words' 'mp_rank_00_000/model_optim_rng.pt: tensor model.embedding.word_embeddings.weight: 96 rows in 2 ranks, words.json says vocab_size 100' m no --to hf --config words.json
+lmconvert -q llama padded --to megatron --tp 2 --make-vocab-size-divisible-by 64
+refused 'more words than were there, in the padding' 'mp_rank_00/model_optim_rng.pt: args.vocab_size is 96, words.json and the files say 100' padded no --to hf --config words.json
+config few.json 's/"vocab_size": 96/"vocab_size": 80/'
+refused 'fewer words' 'mp_rank_00/model_optim_rng.pt: args.vocab_size is 96, few.json and the files say 80' padded no --to hf --config few.json
+ln -s nothing link
+refused 'a link to nothing' 'link: a link to nothing' llama link --to hf
+rm link
 rm m/config.json
 refused 'no config' 'm: no config.json is there: name one with --config' m no --to hf
 is 'a config' 0 '' '' lmconvert -q m no --to hf --config llama
