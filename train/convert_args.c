@@ -98,7 +98,7 @@ enum { REFUSED = sizeof refused / sizeof *refused };
 /* JSON: {"one_file":true,"metadata":{...}}; metadata null where the file had none. */
 static const char *make_origin(const struct convert *c, struct arena *a)
 {
-    size_t size = 64, n;
+    size_t size = 96 + (c->header ? json_quote(c->header, c->header_n, NULL) : 0), n;
     char *s;
 
     for (int i = 0; i < c->n_meta; i++)
@@ -112,7 +112,11 @@ static const char *make_origin(const struct convert *c, struct arena *a)
         s[n++] = ':';
         n += json_quote(c->meta[i].value, strlen(c->meta[i].value), s + n);
     }
-    snprintf(s + n, size - n, c->meta ? "}}" : "}");
+    n += (size_t)snprintf(s + n, size - n, "%s%s", c->meta ? "}" : "", c->header ? ",\"header\":" : "");
+    if (c->header)
+        n += json_quote(c->header, c->header_n, s + n);
+    s[n] = '}';
+    s[n + 1] = 0;
     return s;
 }
 
@@ -229,7 +233,7 @@ static int wrong_origin(const char *file, struct err *err)
 int convert_read_origin(struct convert *c, const struct torchzip_value *args, const char *file, struct err *err)
 {
     const struct torchzip_value *v = torchzip_get(args, "lmpipe_origin");
-    const struct json_value *root, *meta, *one;
+    const struct json_value *root, *meta, *one, *header;
     struct safetensors_meta *m;
 
     c->meta = arena_alloc(&c->arena, sizeof *c->meta);
@@ -243,6 +247,11 @@ int convert_read_origin(struct convert *c, const struct torchzip_value *args, co
     if (!meta || !one || (one->type != JSON_TRUE && one->type != JSON_FALSE) || (meta->type != JSON_OBJECT && meta->type != JSON_NULL))
         return wrong_origin(file, err);
     c->one_file = one->type == JSON_TRUE;
+    header = json_get(root, "header");
+    if (header && header->type == JSON_STRING) {
+        c->header = header->str;
+        c->header_n = header->len;
+    }
     m = c->meta = meta->type == JSON_NULL ? NULL : arena_alloc(&c->arena, ((size_t)meta->n + 1) * sizeof *m);
     c->n_meta = meta->type == JSON_NULL ? 0 : meta->n;
     for (const struct json_value *x = meta->child; x; x = x->next) {

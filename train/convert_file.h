@@ -49,6 +49,8 @@ struct convert {
     struct safetensors_meta *meta; /* NULL: there was none */
     int n_meta;
     bool one_file;
+    const char *header; /* of that file, where it is not the one we would write (safetensors.h); or NULL */
+    size_t header_n;
     int64_t n_other; /* tensors of a Megatron checkpoint that are no weights */
     struct arena arena;
     struct convert_scratch { /* of the copying */

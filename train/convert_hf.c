@@ -9,6 +9,7 @@
 #include "libcommon/format/json.h"
 #include "train/convert_file.h"
 
+enum { MOST_HEADER = 4 << 20 }; /* bytes of an odd header that go with a Megatron checkpoint */
 #define SHARD ((uint64_t)5000000000) /* bytes, where nothing else is said: transformers' max_shard_size */
 
 static void walk(const struct convert *c, struct scheme_list *l, bool no_prefix)
@@ -17,6 +18,20 @@ static void walk(const struct convert *c, struct scheme_list *l, bool no_prefix)
     struct scheme_grid g = { .tp = 1, .vocab = c->config.vocab, .no_prefix = no_prefix };
 
     scheme_walk(l, &c->config, c->config.arch->hf, &g, 0, &all);
+}
+
+/* A header that another writer would not make is kept, to come back as it was. */
+static void keep_header(struct convert *c)
+{
+    struct err ignored;
+    size_t n;
+    char *ours = safetensors_header(c->st.tensor, c->st.n, c->meta, c->n_meta, &n, &ignored);
+
+    if (c->st.header_n <= MOST_HEADER && (!ours || n != c->st.header_n || memcmp(ours, c->st.header, n) != 0)) {
+        c->header = c->st.header;
+        c->header_n = c->st.header_n;
+    }
+    free(ours);
 }
 
 int convert_open_hf(struct convert *c, const char *path, struct err *err)
@@ -31,6 +46,8 @@ int convert_open_hf(struct convert *c, const char *path, struct err *err)
     c->meta = c->st.meta;
     c->n_meta = c->st.n_meta;
     c->one_file = c->st.n_map == 1;
+    if (c->one_file)
+        keep_header(c);
     c->no_prefix = prefix != NULL;
     for (int i = 0; i < c->st.n && prefix; i++)
         if (strncmp(c->st.tensor[i].name, prefix, strlen(prefix)) == 0)
@@ -81,9 +98,12 @@ static int put_tensor(void *ctx, struct safetensors_writer *w, const struct tens
 
 static int save_file(struct saving *s, const char *dir, const char *name, int first, int end, struct err *err)
 {
+    const struct convert *c = s->c;
     char *path = tree_join(dir, name);
-    int rc = safetensors_save(path, s->list + first, end - first, s->c->meta, s->c->n_meta, put_tensor, s, err);
+    int rc = c->header ? safetensors_save_as(path, c->header, c->header_n, s->list + first, end - first, put_tensor, s, err) : 1;
 
+    if (rc > 0)
+        rc = safetensors_save(path, s->list + first, end - first, c->meta, c->n_meta, put_tensor, s, err);
     free(path);
     return rc;
 }

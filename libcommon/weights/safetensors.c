@@ -258,6 +258,8 @@ int safetensors_add(struct safetensors *s, const void *data, size_t size, const 
     p.data = b + 8 + n;
     p.data_size = size - 8 - n;
     p.text = arena_alloc(&s->arena, n + 1);
+    s->header = (const char *)b + 8;
+    s->header_n = n;
     json_init(&p.j, b + 8, n);
     if (parse_header(&p) < 0)
         return -1;

@@ -36,6 +36,8 @@ struct safetensors {
         const char *key, *value;
     } *meta; /* __metadata__, of the first file; NULL without one */
     int n_meta;
+    const char *header; /* JSON and blanks, of the last file; borrowed from it */
+    size_t header_n;
     struct arena arena;
     struct io_map *map; /* one a file */
     int n_map;
@@ -84,6 +86,13 @@ struct safetensors_writer {
 int safetensors_save(const char *path, struct tensor *t, int n, const struct safetensors_meta *meta, int n_meta,
                      int (*put)(void *ctx, struct safetensors_writer *w, const struct tensor *t, struct err *err),
                      void *ctx, struct err *err);
+/* The header that safetensors_save() gives them: the JSON and the blanks behind it, the caller's to free. */
+char *safetensors_header(struct tensor *t, int n, const struct safetensors_meta *meta, int n_meta, size_t *size, struct err *err);
+/* The same with a header that another program made: its spelling, and the order of the data that it says.
+ * 1: it is not one of these tensors (names, types, shapes, all of them and no others); nothing is written. */
+int safetensors_save_as(const char *path, const char *header, size_t size, struct tensor *t, int n,
+                        int (*put)(void *ctx, struct safetensors_writer *w, const struct tensor *t, struct err *err), void *ctx,
+                        struct err *err);
 int safetensors_put(struct safetensors_writer *w, const void *data, size_t n, struct err *err);
 /* n floats, converted to the tensor's dtype. */
 int safetensors_put_f32(struct safetensors_writer *w, const struct tensor *t, const float *x, size_t n, struct err *err);
