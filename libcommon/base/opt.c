@@ -180,8 +180,9 @@ int opt_read(const struct opt *opts, struct arena *keep, const char *text, size_
         char *copy = arena_strndup(keep, p, n), *key, *eq, *value;
 
         p += n + 1;
-        if (*copy == '#' || (eq = strstr(copy, " #")) || (eq = strstr(copy, "\t#")))
-            *(*copy == '#' ? copy : eq) = 0;
+        for (char *c = strchr(copy, '#'); c; c = strchr(c + 1, '#'))
+            if (c == copy || c[-1] == ' ' || c[-1] == '\t')
+                *c = 0;
         key = trim(copy, copy + strlen(copy));
         if (!*key)
             continue;
