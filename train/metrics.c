@@ -13,6 +13,7 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/num.h"
 
 struct file {
     int fd;
@@ -252,18 +253,14 @@ struct metrics *metrics_open(const char *out, const char *const *columns, int64_
     return m;
 }
 
-/* The shortest of 15 to 17 digits that reads back as v. */
+/* A NaN is an empty field. */
 static void put_number(struct metrics *m, double v)
 {
-    char text[40] = "\t";
-    int n = 1;
+    char text[NUM_ROOM];
 
-    for (int digits = 15; digits <= 17 && !isnan(v); digits++) {
-        n = snprintf(text, sizeof text, "\t%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    put(m, text, (size_t)n);
+    put(m, "\t", 1);
+    if (!isnan(v))
+        put(m, text, (size_t)num_format(text, v));
 }
 
 int metrics_put(struct metrics *m, int64_t step, const double *values, double wall, struct err *err)

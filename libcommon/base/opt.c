@@ -12,6 +12,7 @@
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/num.h"
 
 static struct opt_common common_values;
 static bool want_help, want_version, want_dump;
@@ -203,6 +204,7 @@ int opt_format(const struct opt *o, char *buf, size_t size)
 {
     const char *p = o->arg;
     const char *s;
+    char number[NUM_ROOM];
 
     switch (o->type) {
     case OPT_FLAG:
@@ -212,7 +214,8 @@ int opt_format(const struct opt *o, char *buf, size_t size)
     case OPT_SIZE:
         return snprintf(buf, size, "%s = %" PRId64, o->name, *(int64_t *)o->var);
     case OPT_FLOAT:
-        return snprintf(buf, size, "%s = %.17g", o->name, *(double *)o->var);
+        num_format(number, *(double *)o->var);
+        return snprintf(buf, size, "%s = %s", o->name, number);
     case OPT_CHOICE:
         for (int i = *(int *)o->var; i > 0 && p; i--) {
             p = strchr(p, '|');

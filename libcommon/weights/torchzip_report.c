@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "libcommon/base/num.h"
 #include "libcommon/format/report.h"
 #include "libcommon/weights/safetensors_file.h"
 #include "libcommon/weights/torchzip_file.h"
@@ -9,12 +10,13 @@ static int put_value(struct torchzip_walk *w, const struct torchzip_value *v)
 {
     struct report *r = w->ctx;
     const char *s = NULL;
+    char number[NUM_ROOM];
 
     switch (v->type) {
     case TORCHZIP_NONE: s = "None"; break;
     case TORCHZIP_BOOL: s = v->i ? "True" : "False"; break;
     case TORCHZIP_INT: s = report_printf(r, "%" PRId64, v->i); break;
-    case TORCHZIP_FLOAT: s = report_printf(r, "%.17g", v->f); break;
+    case TORCHZIP_FLOAT: num_format(number, v->f); s = number; break;
     case TORCHZIP_STRING: s = report_printf(r, "%.*s", v->str.n < 1000 ? (int)v->str.n : 1000, v->str.s); break;
     case TORCHZIP_DTYPE: s = dtype_table[v->dtype].name; break;
     case TORCHZIP_OBJECT: s = report_printf(r, "%s.%s, not read", v->global->module, v->global->name); break;

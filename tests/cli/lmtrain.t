@@ -25,6 +25,8 @@ col() { awk -F '\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == 
 log() { for c in step tokens loss valid_loss lr grad_norm samples; do col $c "$1/metrics.tsv"; done; }
 
 is 'a run' 0 '' '~step 6/6 loss' lmtrain run.conf data=rows.tks out=a threads=1
+is 'its run.conf: short numbers, defaults too, not what has neither' 0 'train_iters = 6\nlr = 0.01\nadam_beta1 = 0.9\nadam_beta2 = 0.999\nadam_eps = 1e-08\n' '' \
+    sh -c 'grep -E "^(lr|train_iters|adam.*|valid|eval_interval) =" a/step_6/run.conf'
 ok 'its checkpoint' test -s a/step_6/model.safetensors -a -s a/step_6/config.json -a -s a/step_6/MANIFEST
 is 'the header of metrics.tsv' 0 'step\ttokens\tloss\tlr\tgrad_norm\ttokens_per_s\tmfu\trss_mb\tvalid_loss\tsamples\n' '' head -n 1 a/metrics.tsv
 is 'the rate of each step' 0 '0\n0.005\n0.01\n0.0075\n0.005\n0.0025\n' '' col lr a/metrics.tsv
@@ -100,7 +102,7 @@ ok 'its validation split, at steps 3 and 6' test "$(col valid_loss bin-out/metri
 is 'a pipe ends the run' 0 '' '' sh -c 'lmpack -q -L 16 --method concat --drop-last docs.tks | lmtrain -q run.conf data=- train_iters=1000 out=pipe'
 ok 'every row of the pipe was trained on' test "$(col samples pipe/metrics.tsv | tail -n 1)" = "$(($(wc -w <ids) / 16))"
 is 'split= of rows' 1 '' 'lmtrain: rows.tks: split=9,1,0 is for a .bin/.idx: rows are all trained on\n' lmtrain -q run.conf data=rows.tks split=9,1,0
-is 'eval_iters= without validation data' 0 '' '~no validation: there is no valid=' lmtrain run.conf data=rows.tks eval_iters=1
+is 'eval_iters= without validation data' 0 '' '~lmtrain: warning: no validation: there is no valid=' lmtrain run.conf data=rows.tks eval_iters=1
 is 'of a split without a share for it' 0 '' '~no validation: there is no valid=' lmtrain run.conf data=bin seq_length=15 split=1,0,0 eval_interval=1
 is 'eval_iters= and full_validation=' 0 '' '~eval_iters= has no effect' lmtrain run.conf data=rows.tks valid=packed.tks full_validation=1 eval_iters=1
 ok 'not a word of what was not asked for' sh -c 'lmtrain run.conf data=rows.tks 2>said; ! grep "valid\|eval_iters" said'
@@ -110,6 +112,8 @@ is 'gpt2' 0 '' '' lmtrain -q run.conf model=gpt2.json data=rows.tks out=g
 for style in linear cosine constant inverse-square-root WSD; do
     is "lr_decay_style=$style" 0 '' '' lmtrain -q run.conf data=rows.tks lr_decay_style=$style lr_wsd_decay_iters=2
 done
+ok 'a recipe of fewer steps than its warmup was' sh -c 'cat ids ids >text && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+    make -s -f "$SRC/train/recipes/shakespeare-char.mk" TEXT=text OUT=recipe B="$B" STEPS=3 && test -s recipe/run/step_3/MANIFEST'
 is 'it learns' 0 '1\n' '' sh -c 'lmtrain -q run.conf data=rows.tks train_iters=150 micro_batch_size=16 global_batch_size=16 out=learn && awk -F "\t" "NR == 2 { first = \$3 } END { print (\$3 < 0.5 * first) }" learn/metrics.tsv'
 
 # bad input

@@ -1,9 +1,12 @@
 /* base: checksums against published vectors, threads, permutations, sizes. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/base/arena.h"
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/hash.h"
+#include "libcommon/base/num.h"
 #include "libcommon/base/opt.h"
 #include "libcommon/base/par.h"
 #include "libcommon/base/rng.h"
@@ -183,6 +186,32 @@ static void test_par(void)
     }
 }
 
+static void test_num(void)
+{
+    /* of these the shortest decimal is known: it is what the source says */
+    static const struct { double v; const char *text; } rows[] = {
+        { 0.9, "0.9" }, { 0.1, "0.1" }, { 1e-8, "1e-08" }, { 0.999, "0.999" }, { 2000, "2000" }, { -0.0, "-0" },
+        { 0.1 + 0.2, "0.30000000000000004" }, { 1.0 / 3, "0.3333333333333333" }, { 9007199254740993.0, "9007199254740992" },
+        { 5e-324, "5e-324" }, { 1.7976931348623157e308, "1.7976931348623157e+308" }, { -INFINITY, "-inf" },
+    };
+    char text[NUM_ROOM];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int n = num_format(text, rows[i].v);
+
+        OKF(strcmp(text, rows[i].text) == 0 && n == (int)strlen(text), "%s, not %s", text, rows[i].text);
+    }
+    for (uint64_t i = 0; i < 10000; i++) {
+        uint64_t bits = rng_u64(1, 3, i);
+        double v;
+
+        memcpy(&v, &bits, 8);
+        num_format(text, v);
+        if (strtod(text, NULL) != v && !isnan(v))
+            OKF(0, "%a became %s", v, text);
+    }
+}
+
 int main(void)
 {
     struct arena a;
@@ -193,6 +222,7 @@ int main(void)
     test_sha_blocks();
     test_rng();
     test_par();
+    test_num();
     OK(opt_size("64M", &v) == 0 && v == 64 << 20);
     OK(opt_size("9999999999T", &v) == -1 && opt_size("", &v) == -1 && opt_size("1X", &v) == -1);
     arena_init(&a);
