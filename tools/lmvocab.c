@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/opt.h"
@@ -40,7 +42,7 @@ static const uint8_t is_for[] = {
 };
 
 static const struct opt opts[] = {
-    { 'n', "vocab-size", OPT_INT, &size, "SIZE", "tokens of the vocabulary, special ones and bytes included", 0, MOST_TOKENS },
+    { 'n', "vocab-size", OPT_INT, &size, "SIZE", "tokens of the vocabulary, special ones and bytes included", 1, MOST_TOKENS },
     { 0, "type", OPT_CHOICE, &type, "bpe|sp-bpe|unigram", "byte-level BPE (default), or what SentencePiece trains", 0, 0 },
     { 'k', "key", OPT_STR, &source_options.key, "KEY", "take the text from this key of JSONL (text)", 0, 0 },
     { 0, "from", OPT_CHOICE, &source_options.from, "auto|jsonl|txt", "what the files hold; auto: by content", 0, 0 },
@@ -246,11 +248,27 @@ static void check_options(void)
         sp.id[i] = (int32_t)id[i];
 }
 
+static bool output_ends(const char *suffix)
+{
+    size_t n = common.output ? strlen(common.output) : 0, k = strlen(suffix);
+
+    return n > k && !strcasecmp(common.output + n - k, suffix);
+}
+
 static bool wants_model(void)
 {
-    size_t n = common.output ? strlen(common.output) : 0;
+    return output_ends(".model");
+}
 
-    return n > 6 && !strcmp(common.output + n - 6, ".model");
+/* What is there and no file, /dev/stdout say, may have any name. */
+static void check_output(void)
+{
+    struct stat st;
+
+    if (!common.output || !strcmp(common.output, "-") || wants_model() || output_ends(".json"))
+        return;
+    if (stat(common.output, &st) < 0 || S_ISREG(st.st_mode))
+        opt_die(&cmd, "%s: the name of a vocabulary ends in .json or .model", common.output);
 }
 
 static int train_bpe(char **files, int n, struct io_out *out, size_t *tokens, struct err *err)
@@ -327,6 +345,7 @@ int main(int argc, char **argv)
     for (int k = i; k < argc; k++)
         if (common.output && io_same_file(argv[k], common.output))
             opt_die(&cmd, "%s is both input and output", argv[k]);
+    check_output();
     if ((type == BPE ? train_bpe : train_sp)(argv + i, argc - i, &out, &tokens, &err) < 0 || io_commit(&out, &err) < 0)
         die("%s", err.msg);
     if (tokens < (size_t)size && !common.quiet && type == BPE)

@@ -62,12 +62,18 @@ is 'a full disk' 1 '' '~No space left' sh -c 'lmvocab -q -n 300 low.txt >/dev/fu
 is 'a pattern that takes too long' 1 '' '~long.txt:2: the pattern at byte 0 of the text takes more' sh -c \
     '{ echo ab; head -c 100000 /dev/zero | tr "\\0" a; } >long.txt; lmvocab -n 300 --pattern "(?:a|a)*b" -o y.json long.txt'
 is 'no size' 2 '' '~-n SIZE is needed' lmvocab low.txt
+is 'no size at all' 2 '' '~--vocab-size: 0 is not within 1..2097152' lmvocab -n 0 low.txt
 is 'a size too small' 2 '' '~-n 256 is less than the 256 bytes and 1 special tokens' lmvocab -n 256 --special x low.txt
 is 'a special token twice' 2 '' "~'x' is given twice" lmvocab -n 300 --special x --special x low.txt
 is 'an empty special token' 2 '' '~an empty string' lmvocab -n 300 --special '' low.txt
 is 'a special token that is no text' 2 '' '~is not UTF-8' sh -c 'lmvocab -n 300 --special "$(printf "a\377")" low.txt'
 is 'a pattern that is none' 2 '' '~--pattern: pattern: byte 2: ( without its )' lmvocab -n 300 --pattern '(a' low.txt
 is 'the input as output' 2 '' '~is both input and output' lmvocab -n 300 -o low.txt low.txt
+for name in vocab model json y.jsonl .json; do
+    is "an output named $name" 2 '' "~lmvocab: $name: the name of a vocabulary ends in .json or .model" lmvocab -n 300 -o $name low.txt
+done
+ok 'letters of either case' sh -c 'lmvocab -q -n 300 -o UPPER.JSON low.txt && cmp UPPER.JSON low.json'
+is 'a device has any name' 0 '' '' lmvocab -q -n 300 -o /dev/null low.txt
 
 # SentencePiece's types
 is 'sp-bpe needs room for what is required' 1 '' '~a vocabulary of 6 is too small for 6 required characters and 3 symbols' \
@@ -82,6 +88,7 @@ is 'fewer pieces than wanted' 0 '' 'lmvocab: 14 pieces of 20: the text has no mo
 ok 'a .model is protobuf' sh -c "od -An -tx1 -N 16 sp.model | grep -qx ' 0a 0e 0a 05 3c 75 6e 6b 3e 15 00 00 00 00 18 02'"
 is 'a .model is not for bpe' 2 '' '~y.model: a byte-level vocabulary is written as tokenizer.json only' \
     lmvocab -n 300 -o y.model low.txt
+ok 'of either case' sh -c 'lmvocab -q --type sp-bpe -n 13 -o sp.Model one.txt && cmp sp.Model sp.model'
 for type in sp-bpe unigram; do
     lmvocab -q --type $type -n 200 -j 1 -o j1.model many.txt low.txt
     for j in 2 3 8; do
