@@ -28,6 +28,20 @@ void run_say(const struct run *r, const char *fmt, ...)
     r->o->line(line);
 }
 
+void run_doubt(const struct run *r, const char *fmt, ...)
+{
+    char line[4400] = "warning: ";
+    size_t n = strlen(line);
+    va_list ap;
+
+    if (!r->o->line || r->comm->rank)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line + n, sizeof line - n, fmt, ap);
+    va_end(ap);
+    r->o->warn(line);
+}
+
 const struct comm *run_join(void)
 {
     return comm_join();

@@ -33,6 +33,8 @@ extern const char *const run_columns[];
 
 /* A line for the user, from rank 0, unless the run is quiet. */
 void run_say(const struct run *r, const char *fmt, ...) ERR_PRINTF(2, 3);
+/* The same of what may not be what was meant, by o->warn. */
+void run_doubt(const struct run *r, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /* Open all that r->o names; what can be refused is refused here, before the first step.  run_close() in any
  * case. */

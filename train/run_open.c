@@ -89,7 +89,7 @@ static int find_tokenizer(struct run *r, struct err *err)
     free(r->tokenizer);
     r->tokenizer = NULL;
     if (o->out)
-        run_say(r, "no tokenizer= and none beside the model: checkpoints will have none");
+        run_doubt(r, "no tokenizer= and none beside the model: checkpoints will have none");
     return 0;
 }
 
@@ -187,17 +187,17 @@ static int open_valid(struct run *r, struct err *err)
     if (!r->eval_iters && !o->full_validation)
         return 0;
     if (o->eval_iters > 0 && o->full_validation)
-        run_say(r, "eval_iters= has no effect: full_validation=1");
+        run_doubt(r, "eval_iters= has no effect: full_validation=1");
     if (!has_valid(r)) {
         if (o->eval_iters > 0 || o->eval_interval || o->full_validation)
-            run_say(r, "no validation: there is no valid=, nor a share for it of a .bin/.idx");
+            run_doubt(r, "no validation: there is no valid=, nor a share for it of a .bin/.idx");
         return 0;
     }
     if (feed_open(&r->valid, r->comm, &d, err) == 0)
         return 0;
     if (o->valid)
         return -1;
-    run_say(r, "no validation: %s", err->msg);
+    run_doubt(r, "no validation: %s", err->msg);
     return 0;
 }
 
@@ -206,8 +206,8 @@ static int check_length(const struct run *r, int64_t length, struct err *err)
     const struct config *c = &r->m.config;
 
     if (length > c->max_pos && !arch_has(c, P_POS_EMBED)) {
-        run_say(r, "%s: sequences of %lld tokens are longer than the model's max_position_embeddings, %lld", r->o->data,
-                (long long)length, (long long)c->max_pos);
+        run_doubt(r, "%s: sequences of %lld tokens are longer than the model's max_position_embeddings, %lld", r->o->data,
+                  (long long)length, (long long)c->max_pos);
     } else if (length > c->max_pos) {
         return err_set(err, "%s: sequences of %lld tokens, the model has %lld positions", r->o->data, (long long)length,
                        (long long)c->max_pos);
@@ -260,7 +260,7 @@ static int open_out(struct run *r, struct err *err)
 
     if (!o->out || r->comm->rank) {
         if (!o->dump)
-            run_say(r, "no out=: nothing of this run is kept");
+            run_doubt(r, "no out=: nothing of this run is kept");
         return 0;
     }
     if (mkdir(o->out, 0777) < 0 && errno != EEXIST)

@@ -9,6 +9,7 @@ OUT   ?= build/shakespeare-$(SHAPE)
 B     ?= build
 BIN   := $(B)/bin
 STEPS ?= 2000
+WARMUP = $$(($(STEPS) / 20))
 
 gpt2_config  := {"model_type": "gpt2", "vocab_size": 256, "n_embd": 128, "n_layer": 4, "n_head": 4, "n_positions": 64}
 llama_config := {"model_type": "llama", "vocab_size": 256, "hidden_size": 128, "num_hidden_layers": 4, \
@@ -21,7 +22,7 @@ loss: $(OUT)/run/step_$(STEPS)/MANIFEST
 $(OUT)/run/step_$(STEPS)/MANIFEST: $(OUT)/config.json $(OUT)/train.idx $(OUT)/valid.idx
 	$(BIN)/lmtrain -q model=$(OUT)/config.json tokenizer=$(OUT) data=$(OUT)/train split=1,0,0 \
 	    valid=$(OUT)/valid full_validation=1 eval_interval=$(STEPS) seq_length=64 micro_batch_size=12 \
-	    train_iters=$(STEPS) lr=1e-3 min_lr=1e-4 lr_decay_style=cosine lr_warmup_iters=100 adam_beta2=0.99 \
+	    train_iters=$(STEPS) lr=1e-3 min_lr=1e-4 lr_decay_style=cosine lr_warmup_iters=$(WARMUP) adam_beta2=0.99 \
 	    weight_decay=0.1 clip_grad=1 out=$(OUT)/run resume=auto
 
 $(OUT)/config.json:
