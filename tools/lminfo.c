@@ -15,6 +15,7 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/index.h"
 #include "libcommon/data/stream.h"
+#include "libcommon/format/gguf.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/spm.h"
@@ -109,12 +110,27 @@ static int show_torch(struct report *r, const struct input *in, struct err *err)
 
 static bool is_tokenizer(const struct input *in)
 {
-    return holds(in, "tokenizer.json") || holds(in, "tokenizer.model") || has_key(in, "added_tokens");
+    return in->is_dir ? tokenizer_is_in(in->path)
+                      : has_key(in, "added_tokens") || tokenizer_is(in->map.data, in->map.size, in->path);
 }
 
 static int show_tokenizer(struct report *r, const struct input *in, struct err *err)
 {
     return tokenizer_report(in->is_dir ? NULL : in->map.data, in->map.size, in->path, r, err);
+}
+
+static int show_gguf(struct report *r, const struct input *in, struct err *err)
+{
+    struct gguf g;
+    int rc = gguf_parse(&g, in->map.data, in->map.size, in->path, err);
+
+    if (rc < 0)
+        return -1;
+    gguf_report(&g, r);
+    if (gguf_get(&g, "tokenizer.ggml.tokens"))
+        rc = show_tokenizer(r, in, err);
+    gguf_release(&g);
+    return rc;
 }
 
 /* ---- model directories ---- */
@@ -291,6 +307,7 @@ static const struct format {
 } formats[] = {
     { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL, NULL },
     { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL, NULL },
+    { "gguf", NULL, show_gguf, "keys and tensor descriptions", 0, 0, NULL, gguf_is },
     { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL, NULL },
     { "SentencePiece model", NULL, show_tokenizer, "structure", 0, 0, NULL, spm_sniff },
     { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL, NULL },
@@ -310,7 +327,6 @@ static const struct format {
     { "tar", NULL, NULL, "nothing", 257, 5, "ustar", NULL },
     { "parquet", NULL, NULL, "nothing", 0, 4, "PAR1", NULL },
     { "arrow", NULL, NULL, "nothing", 0, 6, "ARROW1", NULL },
-    { "gguf", NULL, NULL, "nothing", 0, 4, "GGUF", NULL },
     { "numpy array", NULL, NULL, "nothing", 0, 6, "\x93NUMPY", NULL },
     { "pickle", NULL, NULL, "nothing", 0, 2, "\x80\2", NULL },
     { "text", is_text, show_text, "UTF-8", 0, 0, NULL, NULL },
@@ -346,7 +362,7 @@ static int unknown(struct report *r, const struct input *in, struct err *err)
     size_t n = in->map.size < 8 ? in->map.size : 8;
 
     if (in->is_dir)
-        return err_set(err, "%s: a directory with neither MANIFEST, config.json, model.safetensors nor tokenizer.json", in->path);
+        return err_set(err, "%s: a directory with neither MANIFEST, config.json, model.safetensors nor a tokenizer", in->path);
     if (!n)
         return err_set(err, "%s: empty", in->path);
     return err_set(err, "%s: unknown kind of file: it begins with the bytes %s", in->path, report_hex(r, in->map.data, n));

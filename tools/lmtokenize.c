@@ -18,14 +18,15 @@
 
 enum form { JSONL, TXT, IDS, STREAM };
 
-static const char *tokenizer_path, *key, *eod_name;
+static const char *tokenizer_path, *pattern, *key, *eod_name;
 static int from = -1, to = -1, special, empty;
 static bool bos, eos, decode;
 static int64_t vocab_size;
 static struct opt_common common;
 
 static const struct opt opts[] = {
-    { 't', "tokenizer", OPT_STR, &tokenizer_path, "DIR|FILE", "a model's directory, or a tokenizer.json", 0, 0 },
+    { 't', "tokenizer", OPT_STR, &tokenizer_path, "DIR|FILE", "a model's directory, or its tokenizer's file", 0, 0 },
+    { 0, "pattern", OPT_STR, &pattern, "NAME|REGEX", "how text is cut, for files that do not tell: ranks of tiktoken ...", 0, 0 },
     { 0, "from", OPT_CHOICE, &from, "jsonl|txt|ids|stream", "what to read (jsonl; with -d: stream)", 0, 0 },
     { 0, "to", OPT_CHOICE, &to, "jsonl|txt|ids|stream", "what to write (stream; with -d: jsonl)", 0, 0 },
     { 'k', "key", OPT_STR, &key, "KEY", "take the text from this key of JSONL (text)", 0, 0 },
@@ -303,6 +304,8 @@ static void check_options(void)
         opt_die(&cmd, "--bos, --eos, --eod, --empty and -k do not go with -d%s", decode ? "" : ", nor with --from stream");
     if (empty == TOKENIZE_EOD && !eod_name)
         opt_die(&cmd, "--empty eod needs --eod");
+    if (pattern && !tokenizer_path)
+        opt_die(&cmd, "--pattern goes with -t");
     if (vocab_size && (decode || from != IDS || tokenizer_path))
         opt_die(&cmd, "--vocab-size goes with --from ids, in the place of -t");
     if (!vocab_size && !tokenizer_path && !listing)
@@ -323,7 +326,7 @@ static void open_tokenizer(struct run *r)
         .replace = common.on_error == OPT_REPLACE,
     };
     if (tokenizer_path) {
-        r->tokenizer = tokenizer_open(tokenizer_path, &err);
+        r->tokenizer = tokenizer_open_pattern(tokenizer_path, pattern, &err);
         if (!r->tokenizer)
             die("%s", err.msg);
         r->options.tokenizer = r->tokenizer;

@@ -58,20 +58,46 @@ void bpe_release(struct bpe *b)
     *b = (struct bpe){ 0 };
 }
 
-int bpe_add(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
+/* A token without its n bytes, for which there is room behind b->bytes_n; NULL on error. */
+static struct bpe_token *add(struct bpe *b, size_t n, uint64_t id, struct err *err)
 {
-    struct bpe_token *t;
+    struct bpe_token *t = NULL;
 
-    if (id > BPE_MAX_ID)
-        return err_set(err, "id %llu is above %u", (unsigned long long)id, BPE_MAX_ID);
-    if (n > UINT32_MAX)
-        return err_set(err, "a token of %zu bytes", n);
+    if (id > BPE_MAX_ID) {
+        err_set(err, "id %llu is above %u", (unsigned long long)id, BPE_MAX_ID);
+        return NULL;
+    }
+    if (n > UINT32_MAX) {
+        err_set(err, "a token of %zu bytes", n);
+        return NULL;
+    }
     mem_grow(&b->bytes, &b->bytes_cap, b->bytes_n + n, 1);
     mem_grow(&b->token, &b->cap, b->n + 1, sizeof *b->token);
     t = &b->token[b->n++];
     *t = (struct bpe_token){ .at = b->bytes_n, .id = (uint32_t)id };
+    return t;
+}
+
+int bpe_add(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
+{
+    struct bpe_token *t = add(b, n, id, err);
+
+    if (!t)
+        return -1;
     t->len = (uint32_t)bpe_unspell(s, n, b->bytes + b->bytes_n, &t->plain);
     b->bytes_n += t->len;
+    return 0;
+}
+
+int bpe_add_bytes(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
+{
+    struct bpe_token *t = n ? add(b, n, id, err) : NULL;
+
+    if (!t)
+        return n ? -1 : err_set(err, "a token of no bytes");
+    memcpy(b->bytes + b->bytes_n, s, n);
+    t->len = (uint32_t)n;
+    b->bytes_n += n;
     return 0;
 }
 
@@ -177,6 +203,34 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
     if (b->merges.n == MERGES_MOST)
         return err_set(err, "more than %u merges", MERGES_MOST);
     merges_pair(&b->merges, id[0], id[1], merges_add(&b->merges, id[2]));
+    return 0;
+}
+
+int bpe_merge_all(struct bpe *b, struct err *err)
+{
+    struct merges_pair *pair = NULL;
+    size_t n = 0, cap = 0;
+
+    if (b->n > MERGES_MOST)
+        return err_set(err, "more than %u merges", MERGES_MOST);
+    for (uint32_t id = 0; id < b->n_ids; id++) {
+        const struct bpe_token *t = bpe_token(b, id);
+        const char *s = b->bytes + (t ? t->at : 0);
+        uint32_t index;
+
+        if (!t || t->len < 2)
+            continue;
+        index = merges_add(&b->merges, id);
+        mem_grow(&pair, &cap, n + t->len, sizeof *pair);
+        for (uint32_t cut = 1; cut < t->len; cut++) {
+            uint32_t left = find(b, s, cut, false), right = left == BPE_NONE ? left : find(b, s + cut, t->len - cut, false);
+
+            if (right != BPE_NONE)
+                pair[n++] = (struct merges_pair){ left, right, index };
+        }
+    }
+    merges_pairs(&b->merges, pair, n);
+    free(pair);
     return 0;
 }
 

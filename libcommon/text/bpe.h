@@ -52,10 +52,14 @@ size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain);
 
 /* Add a token by its spelling.  -1: an id above BPE_MAX_ID. */
 int bpe_add(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err);
+/* The same by its bytes, at least one. */
+int bpe_add_bytes(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err);
 /* All tokens are there.  -1: two have one id or one spelling. */
 int bpe_index(struct bpe *b, struct err *err);
 /* Add the next merge, by spelling.  -1: one of left, right and both together is no token. */
 int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
+/* In the place of all bpe_add_merge(): whatever two tokens make a third one merge, the lowest id first (tiktoken). */
+int bpe_merge_all(struct bpe *b, struct err *err);
 /* All merges are there. */
 void bpe_finish(struct bpe *b);
 

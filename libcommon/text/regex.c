@@ -131,13 +131,14 @@ static uint32_t add_first(struct regex *re, uint32_t pc)
     return (uint32_t)re->n_first++;
 }
 
-struct regex *regex_new(const char *pattern, size_t n, struct err *err)
+static struct regex *compile(const char *pattern, size_t n, bool rust, struct err *err)
 {
     struct regex *re = xcalloc(1, sizeof *re);
     struct regex_node *tree;
     struct arena a;
     int rc = -1;
 
+    re->rust = rust;
     arena_init(&a);
     tree = regex_parse(re, &a, pattern, n, err);
     if (tree)
@@ -154,6 +155,16 @@ struct regex *regex_new(const char *pattern, size_t n, struct err *err)
             add_first(re, re->insn[pc].x);
         }
     return re;
+}
+
+struct regex *regex_new(const char *pattern, size_t n, struct err *err)
+{
+    return compile(pattern, n, false, err);
+}
+
+struct regex *regex_new_rust(const char *pattern, size_t n, struct err *err)
+{
+    return compile(pattern, n, true, err);
 }
 
 void regex_free(struct regex *re)

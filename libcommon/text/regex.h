@@ -32,6 +32,8 @@ struct regex;
 
 /* pattern: n bytes of UTF-8, not kept.  NULL: "pattern: byte 7: what is wrong". */
 struct regex *regex_new(const char *pattern, size_t n, struct err *err);
+/* The same where tiktoken's fancy-regex differs: ^ and $ are the ends of the text, x{m,n}+ is possessive, x{n}? lazy. */
+struct regex *regex_new_rust(const char *pattern, size_t n, struct err *err);
 void regex_free(struct regex *re);
 
 /* The leftmost match that begins at or after `at` <= n, in text[0..n) of valid UTF-8; look-behind, ^ and

@@ -326,10 +326,10 @@ static struct regex_node *atom(struct parser *s)
         return any(s, s->dot_all);
     case '^':
         s->p++;
-        return assertion(s, REGEX_LINE_BEGIN);
+        return assertion(s, s->re->rust ? REGEX_TEXT_BEGIN : REGEX_LINE_BEGIN);
     case '$':
         s->p++;
-        return assertion(s, REGEX_LINE_END);
+        return assertion(s, s->re->rust ? REGEX_TEXT_END : REGEX_LINE_END);
     case '*':
     case '+':
     case '?':
@@ -393,10 +393,10 @@ static bool quantifier(struct parser *s, struct regex_node *rep)
         rep->max = *s->p == '?' ? 1 : REGEX_FOREVER;
         s->p++;
     }
-    if (s->p < s->end && *s->p == '?' && !fixed) {
+    if (s->p < s->end && *s->p == '?' && (!fixed || s->re->rust)) {
         rep->how = REGEX_LAZY;
         s->p++;
-    } else if (s->p < s->end && *s->p == '+' && !braces) {
+    } else if (s->p < s->end && *s->p == '+' && (!braces || s->re->rust)) {
         rep->how = REGEX_POSSESSIVE;
         s->p++;
     }

@@ -124,6 +124,7 @@ struct regex {
     size_t n_first, cap_first;
     uint32_t groups; /* 0 where nothing refers to them */
     uint32_t slots, marks;
+    bool rust; /* regex_new_rust() */
 };
 
 /* A set of the program: takes what *s owns. */

@@ -41,12 +41,17 @@ struct tokenizer_info {
  * is one), or such a file; what it is, its bytes tell.
  * NULL on error.  tokenizer_free(NULL) is fine. */
 struct tokenizer *tokenizer_open(const char *path, struct err *err);
+/* The same; pattern, for files that have none: a name of lmtokenize(1), or a regular expression; NULL: none. */
+struct tokenizer *tokenizer_open_pattern(const char *path, const char *pattern, struct err *err);
 /* From memory; config may be NULL.  The bytes need not outlive the call. */
 struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
                                   struct err *err);
 void tokenizer_free(struct tokenizer *t);
 const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 
+/* Is the file one, other than tokenizer.json?  Does the directory hold one? */
+bool tokenizer_is(const void *data, size_t n, const char *path);
+bool tokenizer_is_in(const char *path);
 /* What a tokenizer holds (report.h): the n bytes of the file path, or with json NULL that of the directory.
  * -1: it is no JSON; a tokenizer that is not supported is reported as such. */
 struct report;

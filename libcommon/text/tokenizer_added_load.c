@@ -41,12 +41,15 @@ static struct tokenizer_added *entry(struct adding *g, const struct json_value *
     return &t->added[*slot - 1];
 }
 
-/* The id is the vocabulary's for that content, else the next free one, whatever the file says. */
-static int set_id(struct adding *g, struct tokenizer_added *a)
+/* The id is the vocabulary's for that content, else the next free one, whatever the file
+ * says, but where the loader holds to what it says. */
+static int set_id(struct adding *g, struct tokenizer_added *a, const char *given)
 {
     struct tokenizer *t = g->l->t;
 
     a->id = t->model->id(t->model_data, a->content, a->n);
+    if (a->id == TOKENIZER_NONE && g->l->source->given_ids && given && strlen(given) < 10)
+        a->id = (uint32_t)strtoul(given, NULL, 10);
     if (a->id == TOKENIZER_NONE) /* vocab_size: the highest id of an added token + 1, so far */
         a->id = t->info.vocab_size > t->n_tokens ? t->info.vocab_size : (uint32_t)t->n_tokens;
     if (a->id > TOKENIZER_MAX_ID)
@@ -54,6 +57,14 @@ static int set_id(struct adding *g, struct tokenizer_added *a)
     if (a->id >= t->info.vocab_size)
         t->info.vocab_size = a->id + 1;
     return 0;
+}
+
+/* The number at "id", as it is spelled, or NULL. */
+static const char *given_id(const struct json_value *v)
+{
+    const struct json_value *id = json_get(v, "id");
+
+    return id && id->type == JSON_NUMBER ? id->str : NULL;
 }
 
 /* Add one, or change the flags of one that is there; once special it stays so.  `id`, where it is not NULL, must be
@@ -70,7 +81,7 @@ static int add_token(struct adding *g, const struct json_value *v, const char *i
     if (!content->len)
         return 0;
     a = entry(g, content);
-    if (a->id == TOKENIZER_NONE && set_id(g, a) < 0)
+    if (a->id == TOKENIZER_NONE && set_id(g, a, id ? id : given_id(v)) < 0)
         return -1;
     if (json_get_bool(v, "special", false, &special, l->name, l->err) < 0 ||
         json_get_bool(v, "normalized", !special, &a->normalized, l->name, l->err) < 0 ||

@@ -43,6 +43,25 @@ static int parse(struct tokenizer_loader *l, const char *json, size_t n)
     return 0;
 }
 
+/* The ranks beside the file. */
+static int parse_ranks(struct tokenizer_loader *l, const char *json, size_t n)
+{
+    struct bpe *b;
+
+    (void)json;
+    (void)n;
+    if (!l->source->ranks)
+        return 1;
+    l->t->model_data = b = xcalloc(1, sizeof *b);
+    b->whole = true;
+    if (tokenizer_read_ranks(l, b) < 0)
+        return -1;
+    bpe_finish(b);
+    l->t->n_tokens = b->n;
+    l->t->n_ids = b->n_ids;
+    return 0;
+}
+
 static void release(void *model)
 {
     if (model)
@@ -99,16 +118,8 @@ static void report(const void *model, struct report *r)
     report_number(r, "merges", ((const struct bpe *)model)->merges.n);
 }
 
-const struct tokenizer_model_row tokenizer_byte_bpe = {
-    .type = "BPE",
-    .description = "byte-level BPE",
-    .takes_bytes = true,
-    .parse = parse,
-    .release = release,
-    .scratch_new = scratch_new,
-    .scratch_free = scratch_free,
-    .encode = encode,
-    .id = id_of,
-    .token = token,
-    .report = report,
-};
+#define ROW(name, reader) \
+    { .type = name, .description = "byte-level BPE", .takes_bytes = true, .parse = reader, .release = release, \
+      .scratch_new = scratch_new, .scratch_free = scratch_free, .encode = encode, .id = id_of, .token = token, .report = report }
+
+const struct tokenizer_model_row tokenizer_byte_bpe = ROW("BPE", parse), tokenizer_rank_bpe = ROW("ranks", parse_ranks);

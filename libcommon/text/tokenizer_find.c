@@ -40,7 +40,7 @@ struct tokenizer_find *tokenizer_parse_pattern(struct tokenizer_loader *l, const
     p->s = arena_strndup(&l->t->arena, s->str, s->len);
     p->n = s->len;
     if (regex || !s->len) /* an empty string matches everywhere, as an empty expression does */
-        p->regex = regex_new(s->str, s->len, l->err);
+        p->regex = (l->source->rust ? regex_new_rust : regex_new)(s->str, s->len, l->err);
     if (p->regex || (!regex && s->len))
         return p;
     err_prefix(l->err, "%s: %s: %s", l->name, part, tokenizer_type(v));

@@ -132,7 +132,7 @@ extern const struct tokenizer_step_row tokenizer_normalizers[], tokenizer_pretok
 extern const int tokenizer_n_normalizers, tokenizer_n_pretokenizers, tokenizer_n_decoders;
 extern const struct tokenizer_post_row tokenizer_posts[];
 extern const int tokenizer_n_posts;
-extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_char_bpe, tokenizer_unigram, tokenizer_word_piece,
+extern const struct tokenizer_model_row tokenizer_byte_bpe, tokenizer_rank_bpe, tokenizer_char_bpe, tokenizer_unigram, tokenizer_word_piece,
     tokenizer_word_level;
 
 /* The struct pretok of a step that cuts by one alone, or NULL: the encoder takes its pieces many at a time. */
@@ -154,6 +154,9 @@ void tokenizer_strings_release(struct tokenizer_strings *list);
 
 /* Append n bytes; the characters that spell them; the bytes that characters of the byte alphabet spell, or false. */
 void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n);
+void tokenizer_puts(struct tokenizer_text *out, const char *s);
+/* The same in quotes as JSON has it; UTF-8. */
+void tokenizer_put_quoted(struct tokenizer_text *out, const char *s, size_t n);
 void tokenizer_spell(const char *s, size_t n, struct tokenizer_text *out);
 bool tokenizer_unspell(const char *s, size_t n, struct tokenizer_text *out);
 

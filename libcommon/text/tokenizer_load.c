@@ -26,7 +26,7 @@ enum { ADDED, NORMALIZER, PRE_TOKENIZER, MODEL, POST_PROCESSOR, DECODER, PARTS }
 
 /* Models by type, the first that takes the file; a file may leave out the type of BPE. */
 static const struct tokenizer_model_row *const models[] = {
-    &tokenizer_byte_bpe, &tokenizer_char_bpe, &tokenizer_unigram, &tokenizer_word_piece, &tokenizer_word_level,
+    &tokenizer_byte_bpe, &tokenizer_rank_bpe, &tokenizer_char_bpe, &tokenizer_unigram, &tokenizer_word_piece, &tokenizer_word_level,
 };
 
 /* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
@@ -271,29 +271,32 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
     return 0;
 }
 
-int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *config, size_t config_n,
-                   const char *name, struct err *err)
+bool tokenizer_is_json(const struct tokenizer_source *s)
+{
+    struct json j;
+
+    json_init(&j, s->data, s->n);
+    return json_next(&j) == JSON_OBJECT;
+}
+
+int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
     struct tokenizer_part part[PARTS] = {
         [ADDED] = { .name = "added_tokens" }, [NORMALIZER] = { .name = "normalizer" },
         [PRE_TOKENIZER] = { .name = "pre_tokenizer" }, [MODEL] = { .name = "model" },
         [POST_PROCESSOR] = { .name = "post_processor" }, [DECODER] = { .name = "decoder" },
     };
-    struct tokenizer_loader l = { .t = t, .name = name, .err = err };
+    struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
     const struct json_value *settings = NULL;
-    struct json j;
     int rc = 0;
 
-    json_init(&j, json, n);
-    if (json_next(&j) != JSON_OBJECT)
-        return err_set(err, "%s: not a tokenizer.json: it is no JSON object", name);
     arena_init(&l.scratch);
-    if (config) {
-        settings = json_tree(&l.scratch, config, config_n, "tokenizer_config.json", err);
-        rc = settings ? 0 : err_prefix(err, "%s", name);
+    if (s->config) {
+        settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
+        rc = settings ? 0 : err_prefix(err, "%s", s->name);
     }
     if (rc == 0)
-        rc = tokenizer_split(&l, json, n, part, PARTS, NULL) < 0 || load(&l, part, settings) < 0 ? -1 : 0;
+        rc = tokenizer_split(&l, s->data, s->n, part, PARTS, NULL) < 0 || load(&l, part, settings) < 0 ? -1 : 0;
     arena_release(&l.scratch);
     free(l.text[0]);
     free(l.text[1]);

@@ -5,9 +5,27 @@
 #include "libcommon/format/json.h"
 #include "libcommon/text/tokenizer_in.h"
 
+/* A file as it is given; the bytes are borrowed. */
+struct tokenizer_source {
+    const char *name; /* for messages; its last part may tell what the file is */
+    const void *data;
+    size_t n;
+    const void *config; /* tokenizer_config.json, or NULL */
+    size_t config_n;
+    const void *merges; /* the file beside a vocabulary, or NULL */
+    size_t merges_n;
+    const char *pattern; /* of --pattern, or NULL */
+    /* Beside a tokenizer.json that a loader made of another file: */
+    const void *ranks; /* of the model "ranks" */
+    size_t ranks_n;
+    bool given_ids; /* the ids of added tokens are those beside them */
+    bool rust;      /* regular expressions are in Rust's syntax */
+};
+
 /* What the parse() functions share. */
 struct tokenizer_loader {
     struct tokenizer *t;
+    const struct tokenizer_source *source;
     const char *name;
     struct err *err;
     struct arena scratch; /* until the file is loaded */
@@ -15,18 +33,33 @@ struct tokenizer_loader {
     size_t text_cap[2];
 };
 
-/* Fill t from the bytes of tokenizer.json, and of tokenizer_config.json where config is not NULL. */
-int tokenizer_load(struct tokenizer *t, const void *json, size_t n, const void *config, size_t config_n,
-                   const char *name, struct err *err);
+/* A loader: the files that are its own, and what fills t from one. */
+struct tokenizer_format {
+    const char *name;
+    bool takes_pattern; /* the file has none itself */
+    bool (*is)(const struct tokenizer_source *s);
+    int (*load)(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+};
 
-/* The same for the bytes of a SentencePiece .model. */
-int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const void *config, size_t config_n,
-                       const char *name, struct err *err);
-/* What both end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
+bool tokenizer_is_json(const struct tokenizer_source *s);
+bool tokenizer_is_ranks(const struct tokenizer_source *s);
+bool tokenizer_is_vocab(const struct tokenizer_source *s);
+bool tokenizer_is_words(const struct tokenizer_source *s);
+int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_gguf(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_vocab_merges(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_words(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+/* The loader of a file; NULL: it is none. */
+const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source *s);
+/* What loaders end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
 void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
 
-/* The tokenizer of a directory, or the file path itself, into name, which has room for n > strlen(path) + 20. */
-const char *tokenizer_file(const char *path, char *name, size_t n);
+/* The file that holds the tokenizer of a directory, or the path of a file itself; free().  NULL on error. */
+char *tokenizer_file(const char *path, struct err *err);
+/* The last part of a path. */
+const char *tokenizer_base_name(const char *path);
 
 /* Do the normalizers put U+2581 for each space, and nothing else but one in front (*first)? */
 bool tokenizer_only_bars(const struct tokenizer_steps *list, bool *first);
@@ -70,6 +103,10 @@ struct tokenizer_bpe {
 /* The settings and parts of the model's object; then its tokens and merges, to b->model. */
 int tokenizer_bpe_open(struct tokenizer_loader *l, const char *json, size_t n, struct tokenizer_bpe *b);
 int tokenizer_bpe_load(struct tokenizer_loader *l, struct tokenizer_bpe *b);
+
+/* The tokens of source->ranks to a model. */
+struct bpe;
+int tokenizer_read_ranks(struct tokenizer_loader *l, struct bpe *b);
 
 int tokenizer_parse_precompiled(struct tokenizer_loader *l, struct tokenizer_steps *list, const struct json_value *v);
 

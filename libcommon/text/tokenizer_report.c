@@ -1,10 +1,10 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/base/io.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/pretok.h"
-#include "libcommon/text/spm.h"
 #include "libcommon/text/tokenizer_load.h"
 
 static void put_ids(struct report *r, const char *key, const uint32_t *v, int n)
@@ -86,12 +86,28 @@ static void put(struct report *r, const struct tokenizer *t)
     report_string(r, "fingerprint", report_hex(r, info->fingerprint, sizeof info->fingerprint));
 }
 
+bool tokenizer_is(const void *data, size_t n, const char *path)
+{
+    struct tokenizer_source s = { .name = path, .data = data, .n = n };
+
+    return tokenizer_format_of(&s) && !tokenizer_is_json(&s);
+}
+
+bool tokenizer_is_in(const char *path)
+{
+    struct err err;
+    char *file = tokenizer_file(path, &err);
+
+    free(file);
+    return file != NULL;
+}
+
 /* Is it JSON, where it is no other kind of file? */
 static int check(const void *data, size_t n, const char *name, struct err *err)
 {
     struct json j;
 
-    if (spm_sniff(data, n))
+    if (tokenizer_is(data, n, name))
         return 0;
     json_init(&j, data, n);
     return json_skip(&j) < 0 || json_next(&j) == JSON_ERROR ? json_error(&j, name, err) : 0;
@@ -99,19 +115,19 @@ static int check(const void *data, size_t n, const char *name, struct err *err)
 
 int tokenizer_report(const void *data, size_t n, const char *path, struct report *r, struct err *err)
 {
-    char file[4096];
-    const char *name = data ? path : tokenizer_file(path, file, sizeof file);
+    char *file = tokenizer_file(path, err);
     struct io_map m = { 0 };
     struct tokenizer *t;
     struct err why;
-    int rc = data ? 0 : io_map(&m, name, err);
+    int rc = !file ? -1 : data ? 0 : io_map(&m, file, err);
 
     if (rc == 0)
-        rc = check(data ? data : m.data, data ? n : m.size, name, err);
+        rc = check(data ? data : m.data, data ? n : m.size, file, err);
     io_unmap(&m);
+    free(file);
     if (rc < 0)
         return -1;
-    t = data ? tokenizer_parse(data, n, NULL, 0, name, &why) : tokenizer_open(path, &why);
+    t = strcmp(path, "-") == 0 ? tokenizer_parse(data, n, NULL, 0, path, &why) : tokenizer_open(path, &why);
     if (t)
         put(r, t);
     else

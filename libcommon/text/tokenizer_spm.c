@@ -244,15 +244,15 @@ static int normalise(const void *args, const char *text, size_t n, size_t *first
 
 static const struct tokenizer_step_row normalizer = { .type = "SentencePiece", .rewrite = normalise };
 
-int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const void *config, size_t config_n,
-                       const char *name, struct err *err)
+int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
-    struct tokenizer_loader l = { .t = t, .name = name, .err = err };
-    struct spm *m = spm_parse(data, n, err);
+    struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
+    struct spm *m = spm_parse(s->data, s->n, err);
     const struct json_value *settings = NULL;
+    int rc;
 
     if (!m)
-        return err_prefix(err, "%s", name);
+        return err_prefix(err, "%s", s->name);
     t->model = &row;
     t->model_data = m;
     t->any_bytes = true;
@@ -262,10 +262,13 @@ int tokenizer_load_spm(struct tokenizer *t, const void *data, size_t n, const vo
     t->info.pad = spm_info(m)->pad;
     tokenizer_add_step(&t->normalizer, &normalizer, m);
     arena_init(&l.scratch);
-    if (config)
-        settings = json_tree(&l.scratch, config, config_n, "tokenizer_config.json", err);
-    if (!config || settings)
+    if (s->config)
+        settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
+    rc = s->config && !settings ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, NULL, settings);
+    if (rc == 0)
+        rc = tokenizer_make_sets(t, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
+    if (rc == 0)
         tokenizer_load_config(&l, settings);
     arena_release(&l.scratch);
-    return config && !settings ? err_prefix(err, "%s", name) : 0;
+    return rc;
 }

@@ -3,6 +3,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
+#include "libcommon/format/json.h"
 #include "libcommon/text/bpe.h"
 #include "libcommon/text/tokenizer_in.h"
 
@@ -11,6 +12,17 @@ void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n)
     mem_grow(&out->v, &out->cap, out->n + n + 1, 1);
     memcpy(out->v + out->n, s, n);
     out->n += n;
+}
+
+void tokenizer_puts(struct tokenizer_text *out, const char *s)
+{
+    tokenizer_put(out, s, strlen(s));
+}
+
+void tokenizer_put_quoted(struct tokenizer_text *out, const char *s, size_t n)
+{
+    mem_grow(&out->v, &out->cap, out->n + 6 * n + 2, 1);
+    out->n += json_quote(s, n, out->v + out->n);
 }
 
 void tokenizer_spell(const char *s, size_t n, struct tokenizer_text *out)
