@@ -8,6 +8,9 @@
  *   gpt2    GPT-2, r50k_base, p50k_base
  *   llama3  Llama-3.x; cl100k_base is another name of it (the string that HF's files carry for cl100k)
  *   qwen2   Qwen1, 1.5, 2, 2.5, 3
+ *   o200k   GPT-4o, gpt-oss, Llama-4; o200k_base is another name of it
+ *   tekken  Mistral Nemo and later
+ *   kimi    Kimi-K2; kimi-k2 is another name of it
  */
 #ifndef LIBCOMMON_TEXT_PRETOK_H
 #define LIBCOMMON_TEXT_PRETOK_H
@@ -27,7 +30,9 @@ struct pretok *pretok_open(const char *pattern, size_t n, struct err *err);
 /* Is it a pattern with a hand-written scanner? */
 bool pretok_is_known(const char *pattern, size_t n);
 void pretok_free(struct pretok *p);
-/* "gpt2", "llama3", "qwen2": it has a hand-written scanner; NULL: it has none. */
+/* The expression of a known name, or NULL. */
+const char *pretok_expression(const char *name);
+/* "gpt2" ...: it has a hand-written scanner; NULL: it has none. */
 const char *pretok_name(const struct pretok *p);
 /* The regular expression as tokenizer.json holds it. */
 const char *pretok_pattern(const struct pretok *p);

@@ -1,16 +1,18 @@
 /* Which of 64 bytes are letters, digits, white space ...: the only part of the pre-tokenizer in SIMD. */
 #include "libcommon/text/pretok_in.h"
 
-enum { LETTER = 1, NUMBER = 2, WHITE = 4, SPACE = 8, NEWLINE = 16, QUOTE = 32, HIGH = 64 };
+enum { LETTER = 1, NUMBER = 2, WHITE = 4, SPACE = 8, NEWLINE = 16, QUOTE = 32, UPPER = 64, HIGH = 128 };
 
 /* clang-format off */
 #define L8 LETTER, LETTER, LETTER, LETTER, LETTER, LETTER, LETTER, LETTER
+#define U LETTER | UPPER
+#define U8 U, U, U, U, U, U, U, U
 #define H8 HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH
 #define H32 H8, H8, H8, H8
 static const uint8_t flags[256] = {
     [0x09] = WHITE, WHITE | NEWLINE, WHITE, WHITE, WHITE | NEWLINE, [' '] = WHITE | SPACE, ['\''] = QUOTE,
     ['0'] = NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER,
-    ['A'] = L8, L8, L8, LETTER, LETTER, ['a'] = L8, L8, L8, LETTER, LETTER,
+    ['A'] = U8, U8, U8, U, U, ['a'] = L8, L8, L8, LETTER, LETTER,
     [0x80] = H32, H32, H32, H32,
 };
 /* clang-format on */
@@ -27,15 +29,18 @@ void pretok_classify_portable(const char text[64], struct pretok_masks *m)
     for (int i = 0; i < 64; i += 8) {
         uint64_t w = 0;
 
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < 8; k++) {
             w |= (uint64_t)flags[(uint8_t)text[i + k]] << 8 * k;
+            m->slash |= (uint64_t)(text[i + k] == '/') << (i + k);
+        }
         m->letter |= plane(w, 0) << i;
         m->number |= plane(w, 1) << i;
         m->white |= plane(w, 2) << i;
         m->space |= plane(w, 3) << i;
         m->newline |= plane(w, 4) << i;
         m->quote |= plane(w, 5) << i;
-        m->high |= plane(w, 6) << i;
+        m->upper |= plane(w, 6) << i;
+        m->high |= plane(w, 7) << i;
     }
 }
 
@@ -75,6 +80,8 @@ __attribute__((target("avx2"))) void pretok_classify_avx2(const char text[64], s
     m->white = bits(within(a, 9, 5), within(b, 9, 5)) | m->space;
     m->newline = equal(a, b, '\n') | equal(a, b, '\r');
     m->quote = equal(a, b, '\'');
+    m->upper = bits(within(a, 'A', 26), within(b, 'A', 26));
+    m->slash = equal(a, b, '/');
     m->high = bits(a, b);
 }
 
@@ -91,6 +98,8 @@ __attribute__((target("avx512f,avx512bw"))) void pretok_classify_avx512(const ch
     m->white = _mm512_cmplt_epu8_mask(control, _mm512_set1_epi8(5)) | m->space;
     m->newline = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\n')) | _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\r'));
     m->quote = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\''));
+    m->upper = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
+    m->slash = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('/'));
     m->high = _mm512_movepi8_mask(x);
 }
 #endif

@@ -7,13 +7,18 @@
 
 #include "libcommon/text/pretok.h"
 
-enum pretok_class { PRETOK_OTHER, PRETOK_LETTER, PRETOK_NUMBER, PRETOK_SPACE };
+/* Where a pattern tells the cases apart, the letters that have one are UPPER (Lu, Lt) or LOWER (Ll), and marks are not
+ * OTHER; where it tells Han apart, HAN, HAN_NUMBER and HAN_OTHER are what were LETTER, NUMBER and OTHER. */
+enum pretok_class {
+    PRETOK_OTHER, PRETOK_LETTER, PRETOK_NUMBER, PRETOK_SPACE,
+    PRETOK_UPPER, PRETOK_LOWER, PRETOK_MARK, PRETOK_HAN, PRETOK_HAN_NUMBER, PRETOK_HAN_OTHER
+};
 
 /* Classes of 64 bytes, a bit a byte, the first byte in the lowest; only of ASCII but for `high`. */
 struct pretok_masks {
     uint64_t letter, number, white;   /* A-Za-z; 0-9; 09-0d and 20 */
     uint64_t space, newline, quote;   /* 20; 0a and 0d; 27 */
-    uint64_t high;                    /* 80-ff */
+    uint64_t upper, slash, high;      /* A-Z; 2f; 80-ff */
 };
 
 /* One for each tier of cpu.h; all give the same. */
@@ -31,6 +36,9 @@ struct pretok_known {
      * does and what is before it does not matter. */
     uint64_t (*starts)(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
     int digits;
+    bool cased, han; /* its classes */
+    bool contracts;  /* a cased word takes a contraction with it */
+    bool slash;      /* punctuation takes newlines and slashes behind it, not newlines alone */
 };
 
 struct pretok {
@@ -46,6 +54,7 @@ struct pretok {
 enum pretok_class pretok_class(const struct pretok *p, const char *text, int *len);
 
 uint64_t pretok_starts_gpt2(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
+uint64_t pretok_starts_cased(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
 uint64_t pretok_starts_llama3(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n);
 
 #endif

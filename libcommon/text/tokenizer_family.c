@@ -1,22 +1,15 @@
 /* Families of byte-level BPE: how each cuts its text, by the names that --pattern, GGUF files and file names use.
  *
- * Expressions are in Oniguruma's syntax, as the families' own tokenizer.json hold them.
+ * Expressions are in Oniguruma's syntax, as the families' own tokenizer.json hold them, or names of pretok.h.
  */
 #include "libcommon/text/tokenizer_family.h"
 
 #include <string.h>
 
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#include "libcommon/text/pretok.h"
+
 #define SHORT "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define WHITE "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3(digits) SHORT "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" WHITE
-/* first: what a word may begin with; upper and lower: the classes of its letters; tail: what punctuation takes with it */
-#define CASED(upper, lower, short, digits, tail) \
-    "[^\\r\\n\\p{L}\\p{N}]?" upper "*" lower "+" short "|[^\\r\\n\\p{L}\\p{N}]?" upper "+" lower "*" short "|" digits \
-    "| ?[^\\s\\p{L}\\p{N}]+" tail "*|" WHITE
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define NOT_HAN "&&[^\\p{Han}]]"
 #define ASCII_PUNCT "!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~"
 #define DIGIT "{\"type\":\"Digits\",\"individual_digits\":true}"
 #define BLOOM \
@@ -44,22 +37,21 @@
 static const struct tokenizer_family families[] = {
     { .names = "gpt2 r50k_base p50k_base p50k_edit gpt-2 phi-2 jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code "
                "roberta-bpe gigachat a.x-4.0 mellum exaone4 jais trillion granite-docling",
-      .step = { GPT2 } },
-    { .names = "gpt-neox mpt olmo modern-bert", .step = { GPT2 }, .nfc = true },
+      .step = { "gpt2" } },
+    { .names = "gpt-neox mpt olmo modern-bert", .step = { "gpt2" }, .nfc = true },
     { .names = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
-      .step = { LLAMA3("\\p{N}{1,3}") }, .whole = true, .bos = true },
-    { .names = "cl100k_base glm4 chatglm-bpe dbrx smaug-bpe", .step = { LLAMA3("\\p{N}{1,3}") } },
-    { .names = "qwen2 qwen deepseek-r1-qwen megrez kormo f2llmv2", .step = { LLAMA3("\\p{N}") }, .nfc = true },
-    { .names = "stablelm2 hunyuan solar-open grok-2", .step = { LLAMA3("\\p{N}") } },
+      .step = { "llama3" }, .whole = true, .bos = true },
+    { .names = "cl100k_base glm4 chatglm-bpe dbrx smaug-bpe", .step = { "llama3" } },
+    { .names = "qwen2 qwen deepseek-r1-qwen megrez kormo f2llmv2", .step = { "qwen2" }, .nfc = true },
+    { .names = "stablelm2 hunyuan solar-open grok-2", .step = { "qwen2" } },
     { .names = "qwen35",
       .step = { SHORT "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" WHITE },
       .nfc = true },
     { .names = "o200k_base o200k_harmony gpt-oss gpt-4o llama4 kanana2 talkie minimax-m2",
-      .step = { CASED(UPPER, LOWER, SHORT "?", "\\p{N}{1,3}", "[\\r\\n/]") } },
-    { .names = "tekken", .step = { CASED(UPPER, LOWER, "", "\\p{N}", "[\\r\\n/]") }, .whole = true, .bos = true },
+      .step = { "o200k" } },
+    { .names = "tekken", .step = { "tekken" }, .whole = true, .bos = true },
     { .names = "kimi-k2",
-      .step = { "[\\p{Han}]+|" CASED("[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}" NOT_HAN, "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}" NOT_HAN,
-                                     SHORT "?", "\\p{N}{1,3}", "[\\r\\n]") } },
+      .step = { "kimi" } },
     { .names = "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
       .step = { "\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
                 "[" ASCII_PUNCT "][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" WHITE } },
@@ -68,10 +60,10 @@ static const struct tokenizer_family families[] = {
                 "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+", "\\s+$", CJK, DIGIT } },
     { .names = "deepseek-coder", .step = { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, DIGIT } },
     { .names = "falcon",
-      .step = { "{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}", GPT2,
+      .step = { "{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}", "gpt2",
                 "{\"type\":\"Digits\",\"individual_digits\":false}", "[0-9][0-9][0-9]" } },
-    { .names = "starcoder refact smollm codeshell exaone minerva-7b mellum2", .step = { DIGIT, GPT2 } },
-    { .names = "command-r", .step = { DIGIT, GPT2 }, .nfc = true },
+    { .names = "starcoder refact smollm codeshell exaone minerva-7b mellum2", .step = { DIGIT, "gpt2" } },
+    { .names = "command-r", .step = { DIGIT, "gpt2" }, .nfc = true },
     { .names = "bloom poro-chat gpt3-finnish", .step = { BLOOM } },
     { .names = "viking", .step = { BLOOM, DIGIT } },
     { .names = "bailingmoe bailingmoe2 llada-moe",
@@ -122,13 +114,15 @@ void tokenizer_put_family(const struct tokenizer_family *f, struct tokenizer_tex
         tokenizer_puts(json, "\"normalizer\":{\"type\":\"NFC\"},");
     tokenizer_puts(json, "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[");
     for (int i = 0; i < TOKENIZER_FAMILY_STEPS && f->step[i]; i++) {
-        if (*f->step[i] == '{' && !f->given) {
-            tokenizer_puts(json, f->step[i]);
+        const char *known = pretok_expression(f->step[i]), *s = known ? known : f->step[i];
+
+        if (*s == '{' && !f->given) {
+            tokenizer_puts(json, s);
         } else {
             tokenizer_puts(json, "{\"type\":\"Split\",\"pattern\":{\"Regex\":");
-            tokenizer_put_quoted(json, f->step[i], strlen(f->step[i]));
+            tokenizer_put_quoted(json, s, strlen(s));
             /* tiktoken drops what its expression does not match */
-            tokenizer_puts(json, f->given ? "},\"behavior\":\"Removed\",\"invert\":true}" : "},\"behavior\":\"Isolated\",\"invert\":false}");
+            tokenizer_puts(json, f->given && !known ? "},\"behavior\":\"Removed\",\"invert\":true}" : "},\"behavior\":\"Isolated\",\"invert\":false}");
         }
         tokenizer_puts(json, ",");
     }

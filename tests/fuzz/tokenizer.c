@@ -18,12 +18,12 @@ static void check(bool good)
 
 static void check_pieces(const char *text, size_t n)
 {
-    static const char *const names[] = { "gpt2", "llama3", "qwen2" };
-    static struct pretok *p[3];
+    static const char *const names[] = { "gpt2", "llama3", "qwen2", "o200k", "tekken", "kimi" };
+    static struct pretok *p[6];
     size_t end[PRETOK_WINDOW], at, count;
     struct err err;
 
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 6; k++) {
         p[k] = p[k] ? p[k] : pretok_open(names[k], strlen(names[k]), &err);
         for (at = 0; at < n;) {
             count = pretok_ends(p[k], text, n, at, end, PRETOK_WINDOW, &err);

@@ -8,31 +8,76 @@
 #include "libcommon/text/pretok_in.h"
 #include "tests/tap.h"
 
-enum { TEXT = 400, MODELS = 3 };
+enum { TEXT = 400, MODELS = 6 };
 
-static const char *const names[MODELS] = { "gpt2", "llama3", "qwen2" };
+static const char *const names[MODELS] = { "gpt2", "llama3", "qwen2", "o200k", "tekken", "kimi" };
 static struct pretok *known[MODELS], *regex[MODELS];
 
 /* Pieces between bars; one set a pattern. */
 static const struct {
     const char *text, *want[MODELS];
 } rows[] = {
-    { "", { "", "", "" } },
-    { "Hello  world", { "Hello| | world", "Hello| | world", "Hello| | world" } },
-    { "don't DON'T", { "don|'t| DON|'|T", "don|'t| DON|'T", "don|'t| DON|'T" } },
-    { "we're 've 'll", { "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll" } },
-    { "x'\u017f", { "x|'|\u017f", "x|'\u017f", "x|'\u017f" } },
-    { "a1234567b", { "a|1234567|b", "a|123|456|7|b", "a|1|2|3|4|5|6|7|b" } },
-    { " 12", { " 12", " |12", " |1|2" } },
-    { "(foo) [bar]", { "(|foo|)| [|bar|]", "(foo|)| [|bar|]", "(foo|)| [|bar|]" } },
-    { "\tx", { "\t|x", "\tx", "\tx" } },
-    { "!!\n\n x", { "!!|\n\n| x", "!!\n\n| x", "!!\n\n| x" } },
-    { "a \n \n  b", { "a| \n \n | b", "a| \n \n| | b", "a| \n \n| | b" } },
-    { "a \n ", { "a| \n ", "a| \n| ", "a| \n| " } },
-    { "a\u3000\u3000b", { "a|\u3000|\u3000|b", "a|\u3000|\u3000b", "a|\u3000|\u3000b" } },
-    { "e\u0301a", { "e|\u0301|a", "e|\u0301a", "e|\u0301a" } },
-    { "\u4f60\u597d\u3002", { "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002" } },
-    { "\u0661\u0662\u0663\u0664", { "\u0661\u0662\u0663\u0664", "\u0661\u0662\u0663|\u0664", "\u0661|\u0662|\u0663|\u0664" } },
+    { "", { "", "", "", "", "", "" } },
+    { "Hello  world",
+      { "Hello| | world", "Hello| | world", "Hello| | world",
+        "Hello| | world", "Hello| | world", "Hello| | world" } },
+    { "don't DON'T",
+      { "don|'t| DON|'|T", "don|'t| DON|'T", "don|'t| DON|'T",
+        "don't| DON'T", "don|'t| DON|'T", "don't| DON'T" } },
+    { "we're 've 'll",
+      { "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll", "we|'re| '|ve| '|ll",
+        "we're| '|ve| '|ll", "we|'re| '|ve| '|ll", "we're| '|ve| '|ll" } },
+    { "x'\u017f", { "x|'|\u017f", "x|'\u017f", "x|'\u017f", "x'\u017f", "x|'\u017f", "x'\u017f" } },
+    { "a1234567b",
+      { "a|1234567|b", "a|123|456|7|b", "a|1|2|3|4|5|6|7|b",
+        "a|123|456|7|b", "a|1|2|3|4|5|6|7|b", "a|123|456|7|b" } },
+    { " 12", { " 12", " |12", " |1|2", " |12", " |1|2", " |12" } },
+    { "(foo) [bar]",
+      { "(|foo|)| [|bar|]", "(foo|)| [|bar|]", "(foo|)| [|bar|]",
+        "(foo|)| [|bar|]", "(foo|)| [|bar|]", "(foo|)| [|bar|]" } },
+    { "\tx", { "\t|x", "\tx", "\tx", "\tx", "\tx", "\tx" } },
+    { "!!\n\n x", { "!!|\n\n| x", "!!\n\n| x", "!!\n\n| x", "!!\n\n| x", "!!\n\n| x", "!!\n\n| x" } },
+    { "a \n \n  b", { "a| \n \n | b", "a| \n \n| | b", "a| \n \n| | b", "a| \n \n| | b", "a| \n \n| | b", "a| \n \n| | b" } },
+    { "a \n ", { "a| \n ", "a| \n| ", "a| \n| ", "a| \n| ", "a| \n| ", "a| \n| " } },
+    { "a\u3000\u3000b",
+      { "a|\u3000|\u3000|b", "a|\u3000|\u3000b", "a|\u3000|\u3000b",
+        "a|\u3000|\u3000b", "a|\u3000|\u3000b", "a|\u3000|\u3000b" } },
+    { "e\u0301a", { "e|\u0301|a", "e|\u0301a", "e|\u0301a", "e\u0301a", "e\u0301a", "e\u0301a" } },
+    { "\u4f60\u597d\u3002",
+      { "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002",
+        "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002", "\u4f60\u597d|\u3002" } },
+    { "\u0661\u0662\u0663\u0664",
+      { "\u0661\u0662\u0663\u0664", "\u0661\u0662\u0663|\u0664", "\u0661|\u0662|\u0663|\u0664",
+        "\u0661\u0662\u0663|\u0664", "\u0661|\u0662|\u0663|\u0664", "\u0661\u0662\u0663|\u0664" } },
+    { "\u4f60\u597dA",
+      { "\u4f60\u597dA", "\u4f60\u597dA", "\u4f60\u597dA",
+        "\u4f60\u597d|A", "\u4f60\u597d|A", "\u4f60\u597d|A" } },
+    { "AB\u4f60C", { "AB\u4f60C", "AB\u4f60C", "AB\u4f60C", "AB\u4f60|C", "AB\u4f60|C", "AB|\u4f60|C" } },
+    { "ABCdE", { "ABCdE", "ABCdE", "ABCdE", "ABCd|E", "ABCd|E", "ABCd|E" } },
+    { "\u0301AB", { "\u0301|AB", "\u0301AB", "\u0301AB", "\u0301|AB", "\u0301|AB", "\u0301|AB" } },
+    { "(AB", { "(|AB", "(AB", "(AB", "(AB", "(AB", "(AB" } },
+    { "DON'T'S", { "DON|'|T|'|S", "DON|'T|'S", "DON|'T|'S", "DON'T|'S", "DON|'T|'S", "DON'T|'S" } },
+    { "HTTPServer's XMLs",
+      { "HTTPServer|'s| XMLs", "HTTPServer|'s| XMLs", "HTTPServer|'s| XMLs",
+        "HTTPServer's| XMLs", "HTTPServer|'s| XMLs", "HTTPServer's| XMLs" } },
+    { "!!\n//x", { "!!|\n|//|x", "!!\n|//|x", "!!\n|//|x", "!!\n//|x", "!!\n//|x", "!!\n|//|x" } },
+    { "a/b/\n/c", { "a|/|b|/|\n|/|c", "a|/b|/\n|/c", "a|/b|/\n|/c", "a|/b|/\n/|c", "a|/b|/\n/|c", "a|/b|/\n|/c" } },
+    { "\u00e9\u0301\u00c9",
+      { "\u00e9|\u0301|\u00c9", "\u00e9|\u0301\u00c9", "\u00e9|\u0301\u00c9",
+        "\u00e9\u0301|\u00c9", "\u00e9\u0301|\u00c9", "\u00e9\u0301|\u00c9" } },
+    { "!\ufe0fx \u2764\ufe0f",
+      { "!\ufe0f|x| \u2764\ufe0f", "!\ufe0f|x| \u2764\ufe0f", "!\ufe0f|x| \u2764\ufe0f",
+        "!\ufe0fx| \u2764\ufe0f", "!\ufe0fx| \u2764\ufe0f", "!\ufe0fx| \u2764\ufe0f" } },
+    { "x's\u4f60Ab", { "x|'s|\u4f60Ab", "x|'s|\u4f60Ab", "x|'s|\u4f60Ab", "x's|\u4f60Ab", "x|'s\u4f60|Ab", "x's|\u4f60|Ab" } },
+    { "!\u0301!\u0301x",
+      { "!\u0301!\u0301|x", "!\u0301!\u0301|x", "!\u0301!\u0301|x",
+        "!\u0301|!\u0301x", "!\u0301|!\u0301x", "!\u0301|!\u0301x" } },
+    { "\u3007\u4e00\u2e80\u4e2d \u2e801\u30072",
+      { "\u3007|\u4e00|\u2e80|\u4e2d| \u2e80|1\u30072", "\u3007|\u4e00|\u2e80\u4e2d| \u2e80|1\u30072", "\u3007|\u4e00|\u2e80\u4e2d| \u2e80|1|\u3007|2",
+        "\u3007|\u4e00|\u2e80\u4e2d| \u2e80|1\u30072", "\u3007|\u4e00|\u2e80\u4e2d| \u2e80|1|\u3007|2", "\u3007\u4e00\u2e80\u4e2d| \u2e80|1\u30072" } },
+    { "\u01c5a\u02b0B",
+      { "\u01c5a\u02b0B", "\u01c5a\u02b0B", "\u01c5a\u02b0B",
+        "\u01c5a\u02b0|B", "\u01c5a\u02b0|B", "\u01c5a\u02b0|B" } },
 };
 
 static void test_rows(void)
@@ -60,8 +105,9 @@ static void test_rows(void)
 static size_t make_text(uint64_t round, char *text)
 {
     static const char few[][5] = { "a", "B", "'", "s", "'re", "'LL", "1", " ", "  ", "\n", "\r\n", "\t", "!", ".", "\u017f",
-                                   "\u0301", "\u3000", "\u00a0", "\u4e2d", "\u0663", "\U0001f600", "\u2028", "\xc2\x85" };
-    uint64_t kinds = 2 + rng_u64(1, round, 0) % 12, want = rng_u64(1, round, 1) % (TEXT - 8);
+                                   "\u0301", "\u3000", "\u00a0", "\u4e2d", "\u0663", "\U0001f600", "\u2028", "\xc2\x85",
+                                   "/", "b", "\u01c5", "\u02b0", "\u3007", "\u2e80", "\ufe0f", "\u00c9", "\u00e9" };
+    uint64_t kinds = 2 + rng_u64(1, round, 0) % 16, want = rng_u64(1, round, 1) % (TEXT - 8);
     size_t n = 0;
 
     for (uint64_t i = 2; n < want; i++) {
@@ -114,7 +160,8 @@ static void test_random(void)
 static bool same(const struct pretok_masks *a, const struct pretok_masks *b)
 {
     return a->letter == b->letter && a->number == b->number && a->white == b->white && a->space == b->space &&
-           a->newline == b->newline && a->quote == b->quote && a->high == b->high;
+           a->newline == b->newline && a->quote == b->quote && a->upper == b->upper &&
+           a->slash == b->slash && a->high == b->high;
 }
 
 static void test_twins(void)
