@@ -462,12 +462,27 @@ const char *tokenizer_bytes(const struct tokenizer *t, uint32_t id, size_t *n)
     return t->decoded ? string(t->decoded, id, n) : t->model->token(t->model_data, id, n, &bytes);
 }
 
+/* The model's text of what is between added tokens, which stand for themselves. */
+static void decode_between(const struct tokenizer *t, const uint32_t *ids, size_t n, struct tokenizer_text *out)
+{
+    for (size_t from = 0, to; from < n; from = to + 1) {
+        const struct tokenizer_added *a = NULL;
+
+        for (to = from; to < n && !(a = tokenizer_added_token(t, ids[to])); to++)
+            ;
+        if (to > from)
+            t->model->decode(t->model_data, ids + from, to - from, out);
+        if (a)
+            tokenizer_put(out, a->content, a->n);
+    }
+}
+
 void tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n, struct tokenizer_text *out, bool *ill)
 {
     struct tokenizer_strings list = { 0 };
 
     if (t->model->decode) {
-        t->model->decode(t->model_data, ids, n, out);
+        decode_between(t, ids, n, out);
         return;
     }
     for (size_t i = 0, len; i < n && !t->decoded; i++) {

@@ -33,6 +33,7 @@ struct vocab {
     struct gguf_string model, pre;
     uint64_t role[ROLES];
     bool add_bos, add_eos;
+    bool own_added; /* user-defined tokens are added ones, not the model's */
     struct tokenizer_text made, config; /* what the file becomes, and its tokenizer_config.json */
 };
 
@@ -104,10 +105,10 @@ static int put_config(struct vocab *v)
         for (int i = 0; i < ROLES; i++)
             if (v->role[i] == id)
                 role[i] = s;
-        if (type != SPM_CONTROL && (type != SPM_USER_DEFINED || v->model.n != 4))
+        if (type != SPM_CONTROL && type != SPM_UNKNOWN && !(v->own_added && type == SPM_USER_DEFINED))
             continue;
         snprintf(text, sizeof text, "%s\"%llu\":{\"content\":", before, (unsigned long long)id);
-        put_key(out, text, s, type == SPM_CONTROL ? ",\"special\":true}" : ",\"special\":false,\"normalized\":false}");
+        put_key(out, text, s, type != SPM_USER_DEFINED ? ",\"special\":true}" : ",\"special\":false,\"normalized\":false}");
         before = ",";
     }
     tokenizer_puts(out, "}");
@@ -165,6 +166,7 @@ static int make_bpe(struct vocab *v)
     if (!merges)
         return err_set(v->err, "%s: there is no " KEY("merges"), name);
     v->add_bos = f->bos;
+    v->own_added = true;
     tokenizer_puts(out, "{");
     tokenizer_put_family(f, out);
     tokenizer_puts(out, f->whole ? "\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{" : "\"model\":{\"type\":\"BPE\",\"vocab\":{");
@@ -173,7 +175,7 @@ static int make_bpe(struct vocab *v)
 
         if (next_token(v, &at, id, text, &s) < 0)
             return -1;
-        if (type == SPM_CONTROL || type == SPM_USER_DEFINED)
+        if (type == SPM_CONTROL || type == SPM_UNKNOWN || type == SPM_USER_DEFINED)
             continue;
         put_key(out, before, s, ":");
         tokenizer_put(out, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)id));

@@ -51,6 +51,8 @@ int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, 
 int tokenizer_load_gguf(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_vocab_merges(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_words(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+/* By the loader of the file.  NULL on error. */
+struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struct err *err);
 /* The loader of a file; NULL: it is none. */
 const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source *s);
 /* What loaders end with: tokenizer_config.json's tree, or NULL; the fingerprint. */

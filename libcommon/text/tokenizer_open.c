@@ -69,7 +69,7 @@ const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source
     return NULL;
 }
 
-static struct tokenizer *parse(const struct tokenizer_source *s, struct err *err)
+struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struct err *err)
 {
     const struct tokenizer_format *f = tokenizer_format_of(s);
     struct tokenizer *t;
@@ -96,7 +96,7 @@ struct tokenizer *tokenizer_parse(const void *data, size_t n, const void *config
 {
     struct tokenizer_source s = { .name = name, .data = data, .n = n, .config = config, .config_n = config_n };
 
-    return parse(&s, err);
+    return tokenizer_parse_source(&s, err);
 }
 
 /* "dir/name"; free(). */
@@ -180,47 +180,57 @@ char *tokenizer_file(const char *path, struct err *err)
     return NULL;
 }
 
-/* Map the file of merges beside a vocabulary, where its name tells which it is. */
-static int map_merges(const char *file, struct io_map *m, struct err *err)
+static char *beside(const char *file, size_t dir_n, const char *name)
 {
-    for (size_t i = 0; i < sizeof besides / sizeof *besides; i++) {
-        size_t n = strlen(file) - strlen(besides[i].vocab);
-        char *path;
-        int rc;
+    char *path = xmalloc(dir_n + strlen(name) + 1);
 
-        if (!ends_with(file, besides[i].vocab))
-            continue;
-        path = xmalloc(n + strlen(besides[i].merges) + 1);
-        memcpy(path, file, n);
-        memcpy(path + n, besides[i].merges, strlen(besides[i].merges) + 1);
-        rc = io_map(m, path, err);
-        free(path);
-        return rc;
-    }
-    return 0;
+    memcpy(path, file, dir_n);
+    memcpy(path + dir_n, name, strlen(name) + 1);
+    return path;
+}
+
+/* Map what belongs to a file: tokenizer_config.json of the directory that was named, or of a vocabulary's, which says
+ * nothing alone; the merges beside a vocabulary, by how its name ends. */
+static int map_others(const char *path, const char *file, struct io_map *config, struct io_map *merges, struct err *err)
+{
+    const char *base = tokenizer_base_name(file);
+    bool dir = strcmp(path, file) != 0, vocab = ends_with(file, "vocab.txt");
+    struct stat st;
+    char *name;
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof besides / sizeof *besides && rc == 0; i++)
+        if (ends_with(file, besides[i].vocab)) {
+            name = beside(file, strlen(file) - strlen(besides[i].vocab), besides[i].merges);
+            rc = io_map(merges, name, err);
+            free(name);
+            vocab = true;
+        }
+    name = beside(file, (size_t)(base - file), "tokenizer_config.json");
+    if (rc == 0 && (dir || vocab) && stat(name, &st) == 0)
+        rc = io_map(config, name, err);
+    free(name);
+    return rc;
 }
 
 struct tokenizer *tokenizer_open_pattern(const char *path, const char *pattern, struct err *err)
 {
-    char *file = tokenizer_file(path, err), *config_name = join(path, "tokenizer_config.json");
+    char *file = tokenizer_file(path, err);
     struct io_map data = { 0 }, config = { 0 }, merges = { 0 };
     struct tokenizer *t = NULL;
-    bool has_config = exists(path, "tokenizer_config.json");
 
-    if (file && io_map(&data, file, err) == 0 && (!has_config || io_map(&config, config_name, err) == 0) &&
-        map_merges(file, &merges, err) == 0) {
+    if (file && io_map(&data, file, err) == 0 && map_others(path, file, &config, &merges, err) == 0) {
         struct tokenizer_source s = {
-            .name = file, .data = data.data, .n = data.size, .config = has_config ? config.data : NULL,
-            .config_n = config.size, .merges = merges.data, .merges_n = merges.size, .pattern = pattern,
+            .name = file, .data = data.data, .n = data.size, .config = config.data, .config_n = config.size,
+            .merges = merges.data, .merges_n = merges.size, .pattern = pattern,
         };
 
-        t = parse(&s, err);
+        t = tokenizer_parse_source(&s, err);
     }
     io_unmap(&data);
     io_unmap(&config);
     io_unmap(&merges);
     free(file);
-    free(config_name);
     return t;
 }
 

@@ -275,7 +275,7 @@ static void put_config(const struct named *row, struct tokenizer_text *config)
 int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
     const struct named *row = find_named(s);
-    const char *pattern = s->pattern ? s->pattern : row ? row->name : NULL;
+    const char *base = tokenizer_base_name(s->name), *pattern = s->pattern ? s->pattern : row ? row->name : NULL;
     struct tokenizer_source json = *s;
     struct tokenizer_text text = { 0 }, made = { 0 };
     struct tokenizer_family room;
@@ -284,11 +284,9 @@ int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, 
     struct arena a;
     int rc = -1;
 
-    if (!pattern)
-        return err_set(err, "%s: ranks of tiktoken, and the name of the file does not tell the pattern: --pattern NAME|REGEX", s->name);
-    f = tokenizer_family_of(pattern, &room, err);
+    f = pattern ? tokenizer_family_of(pattern, &room, err) : tokenizer_family_named(base, strcspn(base, "."));
     if (!f)
-        return -1;
+        return pattern ? -1 : err_set(err, "%s: ranks of tiktoken, and the name of the file does not tell the pattern: --pattern NAME|REGEX", s->name);
     arena_init(&a);
     if (s->config)
         config = json_tree(&a, s->config, s->config_n, "tokenizer_config.json", err);

@@ -244,11 +244,32 @@ static int normalise(const void *args, const char *text, size_t n, size_t *first
 
 static const struct tokenizer_step_row normalizer = { .type = "SentencePiece", .rewrite = normalise };
 
+/* Unknown and control pieces as added tokens, as the classes of transformers have them: found in a text only where they
+ * are looked for. */
+static void put_special(const struct spm *m, struct tokenizer_text *json)
+{
+    enum spm_type type;
+    size_t n;
+
+    tokenizer_puts(json, "[");
+    for (uint32_t id = 0; id < spm_info(m)->n_pieces; id++) {
+        const char *s = spm_piece(m, id, &n, &type);
+
+        if (type != SPM_UNKNOWN && type != SPM_CONTROL)
+            continue;
+        tokenizer_puts(json, json->n > 1 ? ",{\"special\":true,\"content\":" : "{\"special\":true,\"content\":");
+        tokenizer_put_quoted(json, s, n);
+        tokenizer_puts(json, "}");
+    }
+    tokenizer_puts(json, "]");
+}
+
 int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
     struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
     struct spm *m = spm_parse(s->data, s->n, err);
-    const struct json_value *settings = NULL;
+    const struct json_value *settings = NULL, *list;
+    struct tokenizer_text json = { 0 };
     int rc;
 
     if (!m)
@@ -264,11 +285,14 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     arena_init(&l.scratch);
     if (s->config)
         settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
-    rc = s->config && !settings ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, NULL, settings);
+    put_special(m, &json);
+    list = json_tree(&l.scratch, json.v, json.n, s->name, err);
+    rc = !list || (s->config && !settings) ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, list, settings);
     if (rc == 0)
         rc = tokenizer_make_sets(t, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
     if (rc == 0)
         tokenizer_load_config(&l, settings);
     arena_release(&l.scratch);
+    free(json.v);
     return rc;
 }

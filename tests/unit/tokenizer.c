@@ -14,9 +14,17 @@
 #include "tests/tap.h"
 
 /* Those from MODELS on do not give every text back. */
-enum { GPT2, LLAMA3, QWEN, MODELS, CODER = MODELS, LLAMA2, PHI3, T5, ALL };
+enum {
+    GPT2, LLAMA3, QWEN, MODELS, CODER = MODELS, LLAMA2, PHI3, T5, /* tokenizer.json */
+    GPT2_GGUF, GPT2_ENCODER, GPT2_RANKS, LLAMA3_RANKS, QWEN_RANKS, QWEN_VOCAB, LLAMA2_GGUF, DEEPSEEK, BERT, CL100K, O200K, ALL
+};
 
-static const char *const folders[] = { "gpt2", "llama3.1", "qwen2.5", "deepseek-coder", "llama2", "phi-3", "t5" };
+static const char *const folders[ALL] = {
+    "gpt2", "llama3.1", "qwen2.5", "deepseek-coder", "llama2", "phi-3", "t5",
+    "gpt2/ggml-vocab-gpt-2.gguf", "gpt2/encoder.json", "gpt2/gpt2.tiktoken", "llama3.1/tokenizer.model", "qwen2.5/qwen.tiktoken",
+    "qwen2.5/vocab.json", "llama2/ggml-vocab-llama-spm.gguf", "deepseek-llm/ggml-vocab-deepseek-llm.gguf", "bert",
+    "openai/cl100k_base.tiktoken", "openai/o200k_base.tiktoken",
+};
 
 static struct model {
     struct tokenizer *t;
@@ -88,15 +96,22 @@ static const char *read_ids(const char *p, const char *end, uint32_t *want, size
 /* Texts with a line between them; a line of ids each. */
 static void test_llama_cpp(void)
 {
-    static const char *const names[] = { "gpt-2", "llama-bpe", "qwen2", "deepseek-coder", "llama-spm", "phi-3" }, separator[] = "\n__ggml_vocab_test__\n";
+    static const char *const names[ALL] = {
+        [GPT2] = "gpt-2", [LLAMA3] = "llama-bpe", [QWEN] = "qwen2", [CODER] = "deepseek-coder", [LLAMA2] = "llama-spm",
+        [PHI3] = "phi-3", [GPT2_GGUF] = "gpt-2", [GPT2_ENCODER] = "gpt-2", [GPT2_RANKS] = "gpt-2", [LLAMA3_RANKS] = "llama-bpe",
+        [QWEN_RANKS] = "qwen2", [QWEN_VOCAB] = "qwen2", [LLAMA2_GGUF] = "llama-spm", [DEEPSEEK] = "deepseek-llm", [BERT] = "bert-bge",
+    };
+    static const char separator[] = "\n__ggml_vocab_test__\n";
     char path[200];
 
-    for (int i = GPT2; i <= PHI3; i++) {
+    for (int i = 0; i < ALL; i++) {
         struct io_map in, out;
         uint32_t want[4096];
         const char *p, *next, *q;
         size_t n;
 
+        if (!names[i])
+            continue;
         snprintf(path, sizeof path, "data/tokenizers/vectors/llama.cpp/ggml-vocab-%s.gguf.inp", names[i]);
         in = map(path);
         snprintf(path, sizeof path, "data/tokenizers/vectors/llama.cpp/ggml-vocab-%s.gguf.out", names[i]);
@@ -109,7 +124,7 @@ static void test_llama_cpp(void)
             compare(&models[i], p, (size_t)(next - p), want, n);
             p = next + sizeof separator - 1;
         }
-        OKF(models[i].ran == 46 && !models[i].differ, "%s: %d texts, %d differ", names[i], models[i].ran, models[i].differ);
+        OKF(models[i].ran == 46 && !models[i].differ, "%s: %d texts, %d differ", folders[i], models[i].ran, models[i].differ);
         io_unmap(&in);
         io_unmap(&out);
     }
@@ -180,25 +195,26 @@ static void test_swift(void)
     arena_release(&a);
 }
 
-/* tiktoken's r50k_base is GPT-2: blocks of three lines, and a source file with its ids. */
-static void test_tiktoken(void)
+/* Encodings of tiktoken: blocks of three lines, and a source file with its ids. */
+static void test_tiktoken(const char *name, int k, int plans_n, const char *file)
 {
     struct io_map plans = map("data/tokenizers/vectors/gpt-tokenizer_TestPlans.txt");
-    struct io_map source = map("data/tokenizers/vectors/ms_lib.rs.txt"), ids = map("data/tokenizers/vectors/ms_tokens_gpt2.json");
-    static const char head[] = "EncodingName: r50k_base\nSample: ", middle[] = "\nEncoded: ";
+    struct io_map source = map("data/tokenizers/vectors/ms_lib.rs.txt"), ids = map(file);
+    static const char middle[] = "\nEncoded: ";
     const char *p = (const char *)plans.data, *end = p + plans.size, *text;
     uint32_t *want = xmalloc((ids.size + 4096) * sizeof *want);
-    struct model *m = &models[GPT2];
-    size_t n;
+    struct model *m = &models[k];
+    char head[60];
+    size_t n, head_n = (size_t)snprintf(head, sizeof head, "EncodingName: %s\nSample: ", name);
 
     m->ran = m->differ = 0;
-    while (p && (p = memmem(p, (size_t)(end - p), head, sizeof head - 1))) {
-        text = p + sizeof head - 1;
+    while (p && (p = memmem(p, (size_t)(end - p), head, head_n))) {
+        text = p + head_n;
         p = memmem(text, (size_t)(end - text), middle, sizeof middle - 1);
         read_ids(p + 1, end, want, &n);
         compare(m, text, (size_t)(p - text), want, n);
     }
-    OKF(m->ran == 64 && !m->differ, "%d texts, %d differ", m->ran, m->differ);
+    OKF(m->ran == plans_n && !m->differ, "%s: %d texts, %d differ", name, m->ran, m->differ);
     read_ids((const char *)ids.data, (const char *)ids.data + ids.size, want, &n);
     m->differ = 0;
     compare(m, (const char *)source.data, source.size, want, n);
@@ -207,6 +223,13 @@ static void test_tiktoken(void)
     io_unmap(&plans);
     io_unmap(&source);
     io_unmap(&ids);
+}
+
+/* Files of one vocabulary have one fingerprint. */
+static void test_same_fingerprint(int a, int b)
+{
+    OKF(memcmp(tokenizer_info(models[a].t)->fingerprint, tokenizer_info(models[b].t)->fingerprint, 32) == 0, "%s, %s", folders[a],
+        folders[b]);
 }
 
 static int base64(char c)
@@ -342,10 +365,20 @@ static void test_shared(void)
     test_lines("data/tokenizers/vectors/tokenizers.js.jsonl", "google-t5/t5-small", T5, 29);
     test_lines("data/tokenizers/vectors/qwen2.5_golden_subset.jsonl", NULL, QWEN, 12);
     test_swift();
-    test_tiktoken();
+    test_tiktoken("r50k_base", GPT2, 64, "data/tokenizers/vectors/ms_tokens_gpt2.json");
+    test_tiktoken("r50k_base", GPT2_RANKS, 64, "data/tokenizers/vectors/ms_tokens_gpt2.json");
+    test_tiktoken("cl100k_base", CL100K, 64, "data/tokenizers/vectors/ms_tokens_gpt_3.5_turbo.json");
+    test_tiktoken("o200k_base", O200K, 57, "data/tokenizers/vectors/ms_tokens_gpt_4o.json");
     test_fingerprint("data/tokenizers/gpt2/gpt2.tiktoken", GPT2);
     test_fingerprint("data/tokenizers/llama3.1/tokenizer.model", LLAMA3);
     test_fingerprint("data/tokenizers/qwen2.5/qwen.tiktoken", QWEN);
+    test_same_fingerprint(GPT2, GPT2_RANKS);
+    test_same_fingerprint(GPT2, GPT2_ENCODER);
+    test_same_fingerprint(GPT2, GPT2_GGUF);
+    test_same_fingerprint(LLAMA3, LLAMA3_RANKS);
+    test_same_fingerprint(QWEN, QWEN_RANKS);
+    test_same_fingerprint(QWEN, QWEN_VOCAB);
+    test_same_fingerprint(LLAMA2, LLAMA2_GGUF);
     test_corpora();
     for (int i = 0; i < ALL; i++) {
         tokenizer_encoder_free(models[i].e);
@@ -366,9 +399,9 @@ static const struct {
     const char *json, *config, *want; /* a word of the message; NULL: it opens */
 } files[] = {
     { FILE_OF("", PRE "," DECODER "," MODEL), NULL, NULL },
-    { "", NULL, "not a tokenizer.json" },
-    { "[]", NULL, "not a tokenizer.json" },
-    { "IQ== 0\n", NULL, "not a tokenizer.json" },
+    { "", NULL, "x: not a tokenizer" },
+    { "[]", NULL, "x: not a tokenizer" },
+    { "IQ== 0\n", NULL, "--pattern NAME|REGEX" },
     { "{,", NULL, "byte 1: " },
     { "{}", NULL, "there is no model" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{}"), NULL, "model: there is no vocab" },
