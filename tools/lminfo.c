@@ -15,7 +15,6 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/index.h"
 #include "libcommon/data/stream.h"
-#include "libcommon/format/gguf.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/spm.h"
@@ -110,27 +109,12 @@ static int show_torch(struct report *r, const struct input *in, struct err *err)
 
 static bool is_tokenizer(const struct input *in)
 {
-    return in->is_dir ? tokenizer_is_in(in->path)
-                      : has_key(in, "added_tokens") || tokenizer_is(in->map.data, in->map.size, in->path);
+    return in->is_dir ? tokenizer_is_in(in->path) : has_key(in, "added_tokens") || tokenizer_is(in->map.data, in->map.size, in->path);
 }
 
 static int show_tokenizer(struct report *r, const struct input *in, struct err *err)
 {
     return tokenizer_report(in->is_dir ? NULL : in->map.data, in->map.size, in->path, r, err);
-}
-
-static int show_gguf(struct report *r, const struct input *in, struct err *err)
-{
-    struct gguf g;
-    int rc = gguf_parse(&g, in->map.data, in->map.size, in->path, err);
-
-    if (rc < 0)
-        return -1;
-    gguf_report(&g, r);
-    if (gguf_get(&g, "tokenizer.ggml.tokens"))
-        rc = show_tokenizer(r, in, err);
-    gguf_release(&g);
-    return rc;
 }
 
 /* ---- model directories ---- */
@@ -307,7 +291,7 @@ static const struct format {
 } formats[] = {
     { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL, NULL },
     { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL, NULL },
-    { "gguf", NULL, show_gguf, "keys and tensor descriptions", 0, 0, NULL, gguf_is },
+    { "gguf", NULL, show_tokenizer, "keys and tensor descriptions", 0, 4, "GGUF", NULL },
     { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL, NULL },
     { "SentencePiece model", NULL, show_tokenizer, "structure", 0, 0, NULL, spm_sniff },
     { "token stream", is_stream, show_stream, "checksums, totals and tokens", 0, 0, NULL, NULL },

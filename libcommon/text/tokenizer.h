@@ -37,7 +37,7 @@ struct tokenizer_info {
     const char *pattern_name; /* "gpt2", "llama3", "qwen2": a hand-written scanner; NULL: none */
 };
 
-/* A directory that holds tokenizer.json, else tokenizer.model or spiece.model (and tokenizer_config.json, where there
+/* A directory that holds one of the files of lmtokenize(1) (and tokenizer_config.json, where there
  * is one), or such a file; what it is, its bytes tell.
  * NULL on error.  tokenizer_free(NULL) is fine. */
 struct tokenizer *tokenizer_open(const char *path, struct err *err);
@@ -52,10 +52,10 @@ const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 /* Is the file one, other than tokenizer.json?  Does the directory hold one? */
 bool tokenizer_is(const void *data, size_t n, const char *path);
 bool tokenizer_is_in(const char *path);
-/* What a tokenizer holds (report.h): the n bytes of the file path, or with json NULL that of the directory.
- * -1: it is no JSON; a tokenizer that is not supported is reported as such. */
+/* What a tokenizer holds (report.h): the n bytes of the file path, or with data NULL that of the directory; of GGUF all keys,
+ * with a tokenizer or without.  -1: the file is damaged; a tokenizer that is not supported is reported as such. */
 struct report;
-int tokenizer_report(const void *json, size_t n, const char *path, struct report *r, struct err *err);
+int tokenizer_report(const void *data, size_t n, const char *path, struct report *r, struct err *err);
 
 /* Id of a token by its string (an added token's content, else a vocabulary entry's text), or
  * TOKENIZER_NONE. */

@@ -100,7 +100,7 @@ const struct tokenizer_family *tokenizer_family_of(const char *pattern, struct t
 
     if (f)
         return f;
-    if (!pattern[strspn(pattern, letters)]) {
+    if (*pattern != '.' && !pattern[strspn(pattern, letters)]) {
         err_set(err, "'%.100s' is neither the name of a pattern nor an expression; the names are in lmtokenize(1)", pattern);
         return NULL;
     }

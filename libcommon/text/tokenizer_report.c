@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "libcommon/base/io.h"
+#include "libcommon/format/gguf.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
 #include "libcommon/text/pretok.h"
@@ -113,6 +114,20 @@ static int check(const void *data, size_t n, const char *name, struct err *err)
     return json_skip(&j) < 0 || json_next(&j) == JSON_ERROR ? json_error(&j, name, err) : 0;
 }
 
+/* What a GGUF file says, and whether there is a tokenizer in it; -1. */
+static int put_gguf(const void *data, size_t n, const char *name, struct report *r, struct err *err)
+{
+    struct gguf g;
+    int rc = gguf_parse(&g, data, n, name, err);
+
+    if (rc < 0)
+        return -1;
+    gguf_report(&g, r);
+    rc = gguf_get(&g, "tokenizer.ggml.tokens") != NULL;
+    gguf_release(&g);
+    return rc;
+}
+
 int tokenizer_report(const void *data, size_t n, const char *path, struct report *r, struct err *err)
 {
     char *file = tokenizer_file(path, err);
@@ -125,6 +140,11 @@ int tokenizer_report(const void *data, size_t n, const char *path, struct report
         rc = check(data ? data : m.data, data ? n : m.size, file, err);
     io_unmap(&m);
     free(file);
+    if (rc == 0 && data && gguf_is(data, n)) {
+        rc = put_gguf(data, n, path, r, err);
+        if (rc == 0)
+            return 0;
+    }
     if (rc < 0)
         return -1;
     t = strcmp(path, "-") == 0 ? tokenizer_parse(data, n, NULL, 0, path, &why) : tokenizer_open(path, &why);

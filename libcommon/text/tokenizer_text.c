@@ -10,7 +10,8 @@
 void tokenizer_put(struct tokenizer_text *out, const char *s, size_t n)
 {
     mem_grow(&out->v, &out->cap, out->n + n + 1, 1);
-    memcpy(out->v + out->n, s, n);
+    if (n) /* s may be NULL */
+        memcpy(out->v + out->n, s, n);
     out->n += n;
 }
 

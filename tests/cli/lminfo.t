@@ -189,6 +189,20 @@ for f in $(cd run/step_2 && find . -type f); do
     rm -r bad
 done
 
+# tokenizers that are no tokenizer.json
+printf 'YQ== 0\nYg== 1\nYWI= 2\n' >gpt2.tiktoken
+has 'ranks of tiktoken' tokenizer format gpt2.tiktoken
+has 'their scanner' gpt2 scanner gpt2.tiktoken
+has 'their vocabulary' 3 vocab_size gpt2.tiktoken
+cp gpt2.tiktoken other.tiktoken
+has 'no pattern' 'not one that lmtokenize takes: other.tiktoken: ranks of tiktoken, and the name of the file does not tell the pattern: --pattern NAME|REGEX' tokenizer other.tiktoken
+printf 'GGUF\3\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0k\4\0\0\0\7\0\0\0' >x.gguf
+has 'GGUF' gguf format x.gguf
+has 'its keys' 'k 7' key x.gguf
+head -c 40 x.gguf >bad.gguf
+is 'a cut one' 1 '*' 'lminfo: bad.gguf: byte 37: a value that goes beyond the end\n' lminfo bad.gguf
+rm *.gguf *.tiktoken
+
 printf '\1\2\3' >what
 is 'an unknown file' 1 '' 'lminfo: what: unknown kind of file: it begins with the bytes 010203\n' lminfo what
 : >empty

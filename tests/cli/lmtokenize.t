@@ -117,7 +117,27 @@ ok 'a word of a million letters takes little time' sh -c "head -c 1000000 /dev/z
 # tokenizers that are not supported, or none
 json() { sed "$1" $t >x.json && echo a | lmtokenize -t x.json --from txt --to ids; }
 is 'another model' 1 '' "lmtokenize: x.json: model: type 'Word' is not supported\n" json 's/"type":"BPE"/"type":"Word"/'
-is 'what is no tokenizer.json' 1 '' 'lmtokenize: x.tiktoken: not a tokenizer.json: it is no JSON object\n' sh -c "echo 'IQ== 0' >x.tiktoken; echo a | lmtokenize -t x.tiktoken --from txt"
+is 'what is no tokenizer' 1 '' '~lmtokenize: x: not a tokenizer: neither JSON nor GGUF' sh -c "echo hello >x; echo a | lmtokenize -t x --from txt"
+
+# files that do not tell how text is cut, and those that belong together
+printf 'YQ== 0\nYg== 1\nYWI= 2\nIA== 3\n' >r.tiktoken
+cp r.tiktoken gpt2.tiktoken
+is 'ranks of tiktoken' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern gpt2 --from txt --to ids"
+is 'ranks whose file names the pattern' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t gpt2.tiktoken --from txt --to ids"
+is 'an expression' 0 '0 1 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern '.' --from txt --to ids"
+is 'no pattern' 1 '' 'lmtokenize: r.tiktoken: ranks of tiktoken, and the name of the file does not tell the pattern: --pattern NAME|REGEX\n' lmtokenize -t r.tiktoken
+is 'a pattern that is none' 1 '' "~'gpt3' is neither the name of a pattern nor an expression" lmtokenize -t r.tiktoken --pattern gpt3
+is 'a pattern for tokenizer.json' 1 '' "lmtokenize: $t: a pattern is given, but a tokenizer.json has its own\n" lmtokenize -t $t --pattern gpt2
+is '--pattern without -t' 2 '' '~--pattern goes with -t' lmtokenize --from ids --vocab-size 4 --pattern gpt2
+is 'back to text' 0 'ab a\n' '' sh -c "echo 2 3 0 | lmtokenize -d --from ids --to txt -t gpt2.tiktoken"
+mkdir old none
+printf '{"a":0,"b":1,"ab":2}' >old/encoder.json
+printf '#version: 0.2\na b\n' >old/vocab.bpe
+is 'a directory of encoder.json and vocab.bpe' 0 '2 0\n' '' sh -c "echo aba | lmtokenize -t old --from txt --to ids"
+is 'the file itself' 0 '2 0\n' '' sh -c "echo aba | lmtokenize -t old/encoder.json --from txt --to ids"
+rm old/vocab.bpe
+is 'without its merges' 1 '' '~lmtokenize: old/vocab.bpe: ' lmtokenize -t old
+is 'a directory without any' 1 '' '~lmtokenize: none: no tokenizer in the directory: neither tokenizer.json, tokenizer.model' lmtokenize -t none
 is 'dropout' 1 '' 'lmtokenize: x.json: model: dropout is not supported\n' json 's/"dropout":null/"dropout":0.1/'
 is 'a normalizer' 1 '' "lmtokenize: x.json: normalizer: type 'NFX' is not supported\n" json 's/"normalizer":null/"normalizer":{"type":"NFX"}/'
 is 'a pre-tokenizer' 1 '' "lmtokenize: x.json: pre_tokenizer: type 'Words' is not supported\n" json 's/{"type":"Split"/{"type":"Words"/'
