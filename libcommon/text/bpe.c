@@ -106,14 +106,19 @@ static bool same(const struct bpe *b, const struct bpe_token *t, const char *s, 
     return t->len == n && memcmp(b->bytes + t->at, s, n) == 0;
 }
 
-/* The slot of these bytes, or the empty one where they would stand. */
-static uint32_t *slot(const struct bpe *b, const struct bpe_table *t, const char *s, size_t n)
+/* The slot of these bytes, of which the hash is given, or the empty one where they would stand. */
+static uint32_t *slot_at(const struct bpe *b, const struct bpe_table *t, const char *s, size_t n, uint64_t hash)
 {
-    size_t mask = ((size_t)1 << t->bits) - 1, i = (size_t)hash_bytes(s, n, 0) & mask;
+    size_t mask = ((size_t)1 << t->bits) - 1, i = (size_t)hash & mask;
 
     while (t->slot[i] && !same(b, &b->token[t->slot[i] - 1], s, n))
         i = (i + 1) & mask;
     return &t->slot[i];
+}
+
+static uint32_t *slot(const struct bpe *b, const struct bpe_table *t, const char *s, size_t n)
+{
+    return slot_at(b, t, s, n, hash_bytes(s, n, 0));
 }
 
 static void make_table(struct bpe_table *t, size_t n)
@@ -206,13 +211,47 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
     return 0;
 }
 
+/* A bit for the top of every token's hash, sixteen times as many as tokens: most strings that are none are known by it. */
+struct filter {
+    uint64_t *bit;
+    int shift;
+};
+
+static struct filter make_filter(const struct bpe *b)
+{
+    struct filter f = { .shift = 64 - 6 };
+
+    while (f.shift > 32 && (uint64_t)1 << (64 - f.shift) < 16 * (uint64_t)b->n)
+        f.shift--;
+    f.bit = xcalloc((size_t)1 << (64 - f.shift - 6), sizeof *f.bit);
+    for (size_t i = 0; i < b->n; i++) {
+        uint64_t h = hash_bytes(b->bytes + b->token[i].at, b->token[i].len, 0) >> f.shift;
+
+        f.bit[h >> 6] |= (uint64_t)1 << (h & 63);
+    }
+    return f;
+}
+
+static uint32_t find_filtered(const struct bpe *b, const struct filter *f, const char *s, size_t n)
+{
+    uint64_t hash = hash_bytes(s, n, 0), h = hash >> f->shift;
+    uint32_t at = f->bit[h >> 6] >> (h & 63) & 1 ? *slot_at(b, &b->made, s, n, hash) : 0;
+
+    return at ? b->token[at - 1].id : BPE_NONE;
+}
+
 int bpe_merge_all(struct bpe *b, struct err *err)
 {
     struct merges_pair *pair = NULL;
+    struct filter f;
     size_t n = 0, cap = 0;
 
     if (b->n > MERGES_MOST)
         return err_set(err, "more than %u merges", MERGES_MOST);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->token[i].len > BPE_LONGEST)
+            return err_set(err, "the token with the id %u has %u bytes, more than %d", b->token[i].id, b->token[i].len, BPE_LONGEST);
+    f = make_filter(b);
     for (uint32_t id = 0; id < b->n_ids; id++) {
         const struct bpe_token *t = bpe_token(b, id);
         const char *s = b->bytes + (t ? t->at : 0);
@@ -223,7 +262,8 @@ int bpe_merge_all(struct bpe *b, struct err *err)
         index = merges_add(&b->merges, id);
         mem_grow(&pair, &cap, n + t->len, sizeof *pair);
         for (uint32_t cut = 1; cut < t->len; cut++) {
-            uint32_t left = find(b, s, cut, false), right = left == BPE_NONE ? left : find(b, s + cut, t->len - cut, false);
+            uint32_t left = find_filtered(b, &f, s, cut);
+            uint32_t right = left == BPE_NONE ? left : find_filtered(b, &f, s + cut, t->len - cut);
 
             if (right != BPE_NONE)
                 pair[n++] = (struct merges_pair){ left, right, index };
@@ -231,6 +271,7 @@ int bpe_merge_all(struct bpe *b, struct err *err)
     }
     merges_pairs(&b->merges, pair, n);
     free(pair);
+    free(f.bit);
     return 0;
 }
 

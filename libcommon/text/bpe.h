@@ -15,6 +15,7 @@
 
 #define BPE_NONE UINT32_MAX
 #define BPE_MAX_ID MERGES_MAX_ID
+#define BPE_LONGEST 1024 /* bytes of a token for bpe_merge_all(), which takes the square of it */
 
 /* Open addressing: 1 + the index of a token, 0 for none. */
 struct bpe_table {
@@ -58,7 +59,8 @@ int bpe_add_bytes(struct bpe *b, const char *s, size_t n, uint64_t id, struct er
 int bpe_index(struct bpe *b, struct err *err);
 /* Add the next merge, by spelling.  -1: one of left, right and both together is no token. */
 int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
-/* In the place of all bpe_add_merge(): whatever two tokens make a third one merge, the lowest id first (tiktoken). */
+/* In the place of all bpe_add_merge(): whatever two tokens make a third one merge, the lowest id first (tiktoken).  -1: a token
+ * is longer than BPE_LONGEST. */
 int bpe_merge_all(struct bpe *b, struct err *err);
 /* All merges are there. */
 void bpe_finish(struct bpe *b);

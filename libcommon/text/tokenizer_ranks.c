@@ -135,7 +135,7 @@ static int next_line(const char **p, const char *end, struct line *l)
 bool tokenizer_is_ranks(const struct tokenizer_source *s)
 {
     const char *p = s->data, *end = p + s->n;
-    char token[1024];
+    char token[4 * BPE_LONGEST];
     struct line l;
 
     return s->n && next_line(&p, end, &l) == 1 && l.n <= sizeof token && decode(l.s, l.n, token) != SIZE_MAX;

@@ -1,7 +1,7 @@
 /* Encoding alone, one thread: real text in memory to ids, by a new encoder (first pass) and again by the same
  * one (second pass); beside it the ceiling, cutting into pieces alone.  Medians of 5, interleaved, MB of UTF-8 a
  * second of processor time.  REALTEXT=DIR holds en.jsonl zh.jsonl code.jsonl, TOKENIZERS=DIR the folders gpt2,
- * llama3.1 and qwen2.5; TOKENIZE_MB=110 is the most of a file. */
+ * llama3.1, qwen2.5 and openai; TOKENIZE_MB=110 is the most of a file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "libcommon/text/pretok.h"
 #include "libcommon/text/tokenizer.h"
 
-enum { ROUNDS = 5, PASSES = 3 };
+enum { ROUNDS = 5, PASSES = 3, MODELS = 4 };
 
 /* Texts one behind the other. */
 struct texts {
@@ -115,9 +115,9 @@ static void run(const char *name, const struct tokenizer *t, const char *text_na
 
 int main(void)
 {
-    static const char *const folders[] = { "gpt2", "llama3.1", "qwen2.5" }, *const names[] = { "en", "zh", "code" };
+    static const char *const folders[] = { "gpt2", "llama3.1", "qwen2.5", "openai/o200k_base.tiktoken" }, *const names[] = { "en", "zh", "code" };
     const char *dir = getenv("REALTEXT"), *models = getenv("TOKENIZERS"), *most = getenv("TOKENIZE_MB");
-    struct tokenizer *t[3];
+    struct tokenizer *t[MODELS];
     char path[4096];
     struct err err;
 
@@ -125,7 +125,7 @@ int main(void)
         printf("tokenize\tskipped: REALTEXT names no directory of real text\n");
         return 0;
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < MODELS; i++) {
         snprintf(path, sizeof path, "%s/%s", models ? models : "../shared/data/tokenizers", folders[i]);
         t[i] = tokenizer_open(path, &err);
         if (!t[i])
@@ -136,12 +136,12 @@ int main(void)
 
         snprintf(path, sizeof path, "%s/%s.jsonl", dir, names[k]);
         texts = read_texts(path, (most ? strtoull(most, NULL, 10) : 110) * 1000000);
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < MODELS; i++)
             run(folders[i], t[i], names[k], &texts);
         free(texts.bytes);
         free(texts.end);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < MODELS; i++)
         tokenizer_free(t[i]);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/format/json.h"
+#include "libcommon/text/bpe.h"
 #include "libcommon/text/tokenizer_load.h"
 #include "tests/tap.h"
 
@@ -407,6 +408,27 @@ static void test_specials(void)
     free(text.v);
 }
 
+/* Any two tokens that are one together merge: one token may have BPE_LONGEST bytes, no more. */
+static void test_longest(void)
+{
+    struct tokenizer_source s = { .name = "gpt2.tiktoken" };
+    char *bytes = xcalloc(BPE_LONGEST + 1, 1);
+
+    for (size_t n = BPE_LONGEST; n <= BPE_LONGEST + 1; n++) {
+        struct tokenizer_text text = { 0 };
+
+        memset(bytes, 'a', n);
+        put_base64(&text, (uint8_t *)bytes, n);
+        tokenizer_puts(&text, " 0\nYQ== 1\n");
+        s.data = text.v;
+        s.n = text.n;
+        OK(n == BPE_LONGEST ? strcmp(ids_of(&s, "aa"), "1 1") == 0
+                            : strcmp(ids_of(&s, "aa"), "gpt2.tiktoken: the token with the id 0 has 1025 bytes, more than 1024") == 0);
+        free(text.v);
+    }
+    free(bytes);
+}
+
 /* ---- directories ---- */
 
 static void save(const char *name, const char *text)
@@ -470,6 +492,7 @@ int main(void)
     test_rows();
     test_gguf();
     test_specials();
+    test_longest();
     test_directory();
     return tap_done();
 }
