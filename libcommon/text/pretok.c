@@ -294,7 +294,7 @@ static void make_page(const struct pretok *p, uint32_t first, const uint32_t (*h
     for (uint32_t i = 0; i < 256; i++)
         page[i] = class_of(p->known, unicode_record(first + i));
     for (size_t k = 0; k < n_han; k++)
-        for (uint32_t i = 0; i < 256; i++)
+        for (uint32_t i = 0; i < 256 && han[k][0] < first + 256 && han[k][1] >= first; i++)
             if (first + i >= han[k][0] && first + i <= han[k][1])
                 page[i] = of_han[page[i]];
 }
