@@ -85,11 +85,29 @@ static const struct opt_cmd cmd = {
     .keys = true,
 };
 
+static long root; /* the rank that may be waiting for bytes of a pipe, for which the others wait */
+
 /* A second one ends the program at once. */
 static void on_signal(int signal_number)
 {
     stop = signal_number;
     signal(signal_number, SIG_DFL);
+    if (root)
+        sigqueue((pid_t)root, SIGUSR2, (union sigval){ .sival_int = signal_number });
+}
+
+static bool is_stopped(void)
+{
+    return stop != 0;
+}
+
+/* What another rank was told. */
+static void on_forwarded(int signal_number, siginfo_t *info, void *context)
+{
+    (void)signal_number;
+    (void)context;
+    if (info->si_code == SI_QUEUE && !stop)
+        stop = info->si_value.sival_int;
 }
 
 static void read_file(const char *path)
@@ -185,12 +203,15 @@ static void line(const char *text)
 int main(int argc, char **argv)
 {
     static const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
+    const struct sigaction forwarded = { .sa_sigaction = on_forwarded, .sa_flags = SA_SIGINFO | SA_RESTART };
     const struct comm *comm;
     struct opt_common common;
     struct err err;
+    int rc;
 
     signal(SIGUSR1, on_signal); /* it may come at once */
-    comm = run_join();
+    sigaction(SIGUSR2, &forwarded, NULL);
+    comm = run_join(&root);
     common = parse(argc, argv);
     o.comm = comm;
     if (!o.threads)
@@ -202,9 +223,11 @@ int main(int argc, char **argv)
     o.line = common.quiet ? NULL : line;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], on_signal);
-    if (run_train(&o, &err) < 0)
+    io_heed(is_stopped);
+    rc = run_train(&o, &err);
+    if (rc < 0 && !io_gave_up())
         die("%s", err.msg);
-    if (stop && stop != SIGUSR1) {
+    if (stop && (rc < 0 || stop != SIGUSR1)) {
         signal(stop, SIG_DFL);
         raise(stop);
     }

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+
+enum { CANCELLED = 2 }; /* rc of a row that was waited for when a signal came */
 
 /* What goes before a row. */
 struct label {
@@ -64,6 +67,13 @@ void feed_close(struct feed *f)
     memset(f, 0, sizeof *f);
 }
 
+static int get(struct feed *f, uint64_t k, struct data_row *row, struct err *err)
+{
+    int rc = data_get(f->data, k, row, err);
+
+    return rc < 0 && io_gave_up() ? CANCELLED : rc;
+}
+
 /* Rank 0 reads sequences first.. for all ranks; each keeps those that are its own. */
 static int hand_on(struct feed *f, struct step *s, uint64_t first, struct err *err)
 {
@@ -74,7 +84,7 @@ static int hand_on(struct feed *f, struct step *s, uint64_t first, struct err *e
     label->rc = 1;
     for (int64_t k = 0; k < s->opt.global_batch && label->rc == 1; k++) {
         if (c->rank == 0) {
-            label->rc = data_get(f->data, first + (uint64_t)k, &f->row, err);
+            label->rc = get(f, first + (uint64_t)k, &f->row, err);
             label->n_docs = f->row.n_docs;
         }
         c->table->broadcast(c, f->parcel, parcel_size(n));
@@ -90,6 +100,8 @@ static int hand_on(struct feed *f, struct step *s, uint64_t first, struct err *e
             step_take(s, &to);
         }
     }
+    if (label->rc == CANCELLED)
+        step_clear(s);
     return c->rank == 0 && label->rc < 0 ? -1 : 0;
 }
 
@@ -102,10 +114,12 @@ static int read_own(struct feed *f, struct step *s, uint64_t first, struct err *
     while (rc == 1 && s->n < each) {
         struct data_row row = step_slot(s);
 
-        rc = data_get(f->data, first + (uint64_t)s->n, &row, err);
+        rc = get(f, first + (uint64_t)s->n, &row, err);
         if (rc == 1)
             step_take(s, &row);
     }
+    if (rc == CANCELLED)
+        step_clear(s);
     return rc < 0 ? -1 : 0;
 }
 

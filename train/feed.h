@@ -20,7 +20,8 @@ int feed_open(struct feed *f, const struct comm *c, const struct data_options *o
 void feed_close(struct feed *f); /* a zeroed struct is fine */
 
 /* Up to step_options.global_batch sequences from `first` on, this rank's into the batch of s: how many there
- * were on all ranks, 0 at the end; or -1, as comm_agree(). */
+ * were on all ranks, 0 at the end, or when a signal came while a pipe was waited for (io_heed); or -1, as
+ * comm_agree(). */
 int64_t feed_batch(struct feed *f, struct step *s, uint64_t first, struct err *err);
 
 #endif

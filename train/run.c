@@ -42,9 +42,12 @@ void run_doubt(const struct run *r, const char *fmt, ...)
     r->o->warn(line);
 }
 
-const struct comm *run_join(void)
+const struct comm *run_join(long *root)
 {
-    return comm_join();
+    const struct comm *c = comm_join();
+
+    *root = c->root;
+    return c;
 }
 
 int64_t run_threads(const struct run_options *o, int64_t machine)
@@ -262,6 +265,8 @@ static int loop(struct run *r, struct err *err)
             comm_agree(r->comm, save(r, err)) < 0)
             rc = -1;
     }
+    if (rc == 0)
+        is_stopped(r);
     return rc < 0 ? -1 : comm_agree(r->comm, save(r, err));
 }
 

@@ -30,8 +30,10 @@ struct run_options {
 struct comm;
 
 /* The first call of a program: become a rank of the job of the launcher that has started it, where one has.
- * Ranks other than 0 come back when rank 0 is in run_train(), and end as it does where it exits before. */
-const struct comm *run_join(void);
+ * Ranks other than 0 come back when rank 0 is in run_train(), and end as it does where it exits before.
+ * *root: the process of rank 0, which may be waiting for bytes of a pipe while this rank waits for it, if it is
+ * another and on this machine; else 0. */
+const struct comm *run_join(long *root);
 
 /* Fill in what follows from other keys and check what can be checked without opening a file. */
 int run_resolve(struct run_options *o, struct err *err);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -69,12 +70,39 @@ static void forget(const char *tmp)
             tmp_names[i] = NULL;
 }
 
+static bool (*heeded)(void);
+static bool gave_up;
+
+void io_heed(bool (*stop)(void))
+{
+    heeded = stop;
+}
+
+bool io_gave_up(void)
+{
+    return gave_up;
+}
+
+/* A signal may come before poll() waits: it looks again five times a second. */
+static bool has_bytes(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    while (heeded && poll(&p, 1, 200) <= 0)
+        if (heeded()) {
+            gave_up = true;
+            errno = ECANCELED;
+            return false;
+        }
+    return true;
+}
+
 int64_t io_read(int fd, void *buf, size_t n)
 {
     size_t done = 0;
 
     while (done < n) {
-        ssize_t r = read(fd, (char *)buf + done, n - done);
+        ssize_t r = has_bytes(fd) ? read(fd, (char *)buf + done, n - done) : -1;
 
         if (r < 0 && errno == EINTR)
             continue;

@@ -34,6 +34,10 @@ void io_map_passed(struct io_map *m, uint64_t at);
 
 /* read(2) until n bytes or the end, through EINTR and short reads: bytes read, or -1 with errno. */
 int64_t io_read(int fd, void *buf, size_t n);
+/* From now on io_read() waits for bytes only until stop() is true, as a signal may make it: -1 with ECANCELED. */
+void io_heed(bool (*stop)(void));
+/* Did it give up so? */
+bool io_gave_up(void);
 /* write(2) until all is written: 0, or -1 with errno. */
 int io_write(int fd, const void *buf, size_t n);
 

@@ -94,6 +94,21 @@ signalled() { # SIGNAL STATUS
 }
 ok 'SIGUSR1 saves and stops' signalled USR1 0
 ok 'SIGTERM saves, then ends by it' signalled TERM 143
+waiting() { # SIGNAL STATUS BYTES: it comes while a pipe has no more of them
+    rm -f fifo && mkfifo fifo
+    timeout -s KILL 30 lmtrain -q run.conf data=- out=w$1$3 train_iters=100000000 <fifo &
+    exec 3>fifo
+    head -c "$3" rows.tks >&3
+    sleep 0.5
+    kill -"$1" "$(cat /proc/$!/task/*/children)"
+    wait $!
+    rc=$?
+    exec 3>&-
+    [ $rc = $2 ]
+}
+ok 'SIGUSR1 while a pipe is waited for' waiting USR1 0 $(($(wc -c <rows.tks) - 100))
+ok 'SIGTERM likewise' waiting TERM 143 $(($(wc -c <rows.tks) - 100))
+ok 'and before the first byte' waiting INT 130 0
 
 # kinds of data
 is 'packed rows' 0 '' '' lmtrain -q run.conf data=packed.tks

@@ -142,6 +142,17 @@ signalled usr1 USR1 mpirun
 ok 'SIGUSR1 to mpirun saves and stops' [ $rc = 0 -a -s usr1/step_$step/MANIFEST ]
 signalled term TERM 2
 ok 'SIGTERM to one rank saves and ends the job' [ $rc = 143 -a -s term/step_$step/MANIFEST ]
+rm -f fifo && mkfifo fifo
+timeout 60 "$SRC/tests/mpirun.sh" mpirun -n 2 lmtrain run.conf data=- out=waiting train_iters=1000000 <fifo >.said 2>&1 &
+job=$!
+exec 3>fifo
+head -c $(($(wc -c <rows.tks) - 100)) rows.tks >&3
+until [ -e waiting/metrics.tsv ] || ! kill -0 $job 2>/dev/null; do sleep 0.1; done
+kill -USR1 $(ranks_of "$(awk -v parent=$job '$4 == parent { print $1 }' /proc/[0-9]*/stat 2>/dev/null | head -n 1)" | sed -n 2p)
+wait $job
+rc=$?
+exec 3>&-
+ok 'SIGUSR1 to the rank that waits for the one that waits for a pipe' [ $rc = 0 -a -s waiting/step_0/MANIFEST ]
 signalled kill KILL 1
 ok 'a rank that is killed takes the job with it' [ $rc = 137 ]
 last=$(ls -d kill/step_* | sed 's/.*_//' | sort -n | tail -n 1)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/mem.h"
@@ -32,6 +33,10 @@ const struct comm *comm_join(void)
     if (c->size > 1 && c->local == c->size && !(kind && strcmp(kind, "mpi") == 0))
         comm_shm_join(c);
     agree_on_tier(c);
+    c->root = getpid();
+    c->table->broadcast(c, &c->root, sizeof c->root);
+    if (c->rank == 0 || c->local < c->size)
+        c->root = 0;
     if (c->rank)
         c->table->go(c);
     return c;

@@ -21,6 +21,7 @@ struct comm {
     int rank, size;
     int local;       /* ranks on this machine */
     int part, parts; /* of the work on common memory */
+    long root;       /* process of rank 0, where this is another on its machine; else 0 */
     const struct comm_table *table;
 };
 
