@@ -12,6 +12,7 @@
 
 #include "libcommon/base/io.h"
 #include "libcommon/base/opt.h"
+#include "libcommon/base/tree.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/index.h"
 #include "libcommon/data/stream.h"
@@ -22,6 +23,9 @@
 #include "libcommon/weights/safetensors.h"
 #include "libcommon/weights/torchzip.h"
 #include "train/ckpt.h"
+#include "train/convert.h"
+#include "train/metrics.h"
+#include "train/model.h"
 
 static bool as_json, list;
 
@@ -46,6 +50,7 @@ struct input {
     const char *path;
     bool is_dir, absent; /* absent: perhaps the prefix of a pair */
     struct io_map map;   /* of a file */
+    const char *verified; /* what show() has checked, where that is not always the same */
 };
 
 static bool has(const struct input *in, size_t at, const void *magic, size_t n)
@@ -53,42 +58,19 @@ static bool has(const struct input *in, size_t at, const void *magic, size_t n)
     return in->map.size >= at + n && memcmp(in->map.data + at, magic, n) == 0;
 }
 
-static const char *inside(struct report *r, const struct input *in, const char *name)
-{
-    size_t n = strlen(in->path);
-
-    return report_printf(r, "%s%s%s", in->path, n && in->path[n - 1] == '/' ? "" : "/", name);
-}
-
 static bool holds(const struct input *in, const char *name)
 {
-    struct report r = { 0 };
-    bool there = in->is_dir && access(inside(&r, in, name), F_OK) == 0;
-
-    report_release(&r);
-    return there;
+    return in->is_dir && tree_holds(in->path, name);
 }
 
 /* ---- weights ---- */
 
-/* A file of JSON whose outermost object has the key. */
 static bool has_key(const struct input *in, const char *key)
 {
-    struct json j;
-
-    json_init(&j, in->map.data, in->map.size);
-    if (json_next(&j) != JSON_OBJECT)
-        return false;
-    while (json_next(&j) == JSON_KEY) {
-        if (json_is(&j.raw, key))
-            return true;
-        if (json_skip(&j) < 0)
-            break;
-    }
-    return false;
+    return json_has_key(in->map.data, in->map.size, key);
 }
 
-static int show_weights(struct report *r, const struct input *in, struct err *err)
+static int show_weights(struct report *r, struct input *in, struct err *err)
 {
     struct safetensors s;
     bool one = safetensors_is(in->map.data, in->map.size);
@@ -100,7 +82,7 @@ static int show_weights(struct report *r, const struct input *in, struct err *er
     return 0;
 }
 
-static int show_torch(struct report *r, const struct input *in, struct err *err)
+static int show_torch(struct report *r, struct input *in, struct err *err)
 {
     return torchzip_report(in->map.data, in->map.size, in->path, list, r, err);
 }
@@ -112,7 +94,7 @@ static bool is_tokenizer(const struct input *in)
     return in->is_dir ? tokenizer_is_in(in->path) : has_key(in, "added_tokens") || tokenizer_is(in->map.data, in->map.size, in->path);
 }
 
-static int show_tokenizer(struct report *r, const struct input *in, struct err *err)
+static int show_tokenizer(struct report *r, struct input *in, struct err *err)
 {
     return tokenizer_report(in->is_dir ? NULL : in->map.data, in->map.size, in->path, r, err);
 }
@@ -124,27 +106,19 @@ static bool is_model(const struct input *in)
     return holds(in, "config.json") || holds(in, "model.safetensors") || holds(in, "model.safetensors.index.json");
 }
 
-static int show_model(struct report *r, const struct input *in, struct err *err)
+static int show_model(struct report *r, struct input *in, struct err *err)
 {
-    struct io_map m;
-    const char *config = inside(r, in, "config.json");
-    int rc;
+    return model_report(in->path, list, r, &in->verified, err);
+}
 
-    if (holds(in, "config.json")) {
-        if (io_map(&m, config, err) < 0)
-            return -1;
-        rc = json_report(m.data, m.size, config, r, err);
-        io_unmap(&m);
-        if (rc < 0)
-            return -1;
-    }
-    if (holds(in, "tokenizer.json") && show_tokenizer(r, in, err) < 0)
-        return -1;
-    if (!holds(in, "model.safetensors") && !holds(in, "model.safetensors.index.json")) {
-        report_string(r, "weights", "none");
-        return 0;
-    }
-    return show_weights(r, in, err);
+static bool is_megatron(const struct input *in)
+{
+    return in->is_dir && convert_is_megatron(in->path);
+}
+
+static int show_megatron(struct report *r, struct input *in, struct err *err)
+{
+    return convert_report(in->path, list, r, &in->verified, err);
 }
 
 static bool is_checkpoint(const struct input *in)
@@ -152,9 +126,25 @@ static bool is_checkpoint(const struct input *in)
     return holds(in, "MANIFEST");
 }
 
-static int show_checkpoint(struct report *r, const struct input *in, struct err *err)
+static int show_checkpoint(struct report *r, struct input *in, struct err *err)
 {
+    in->verified = "SHA-256 of every file";
     return ckpt_report(in->path, r, err) < 0 ? -1 : show_model(r, in, err);
+}
+
+static bool is_run(const struct input *in)
+{
+    return in->is_dir && ckpt_newest(in->path) != -1; /* what keeps it from being read is told by show_run() */
+}
+
+static int show_run(struct report *r, struct input *in, struct err *err)
+{
+    return ckpt_report_run(in->path, r, err);
+}
+
+static int show_events(struct report *r, struct input *in, struct err *err)
+{
+    return metrics_report(in->map.data, in->map.size, in->path, r, err);
 }
 
 /* ---- tokens ---- */
@@ -164,7 +154,7 @@ static bool is_stream(const struct input *in)
     return has(in, 0, "\x89TKS\r\n\x1a\n", 8);
 }
 
-static int show_stream(struct report *r, const struct input *in, struct err *err)
+static int show_stream(struct report *r, struct input *in, struct err *err)
 {
     struct stream_reader *s = stream_open_memory(in->map.data, in->map.size, in->path, false, err);
     struct stream_block b;
@@ -211,7 +201,7 @@ static bool is_index(const struct input *in)
     return pair || has(in, 0, "MMIDIDX\0", 9);
 }
 
-static int show_index(struct report *r, const struct input *in, struct err *err)
+static int show_index(struct report *r, struct input *in, struct err *err)
 {
     struct index x;
 
@@ -224,40 +214,22 @@ static int show_index(struct report *r, const struct input *in, struct err *err)
 
 /* ---- JSON and text ---- */
 
-static size_t skip_blanks(const struct input *in, size_t at)
-{
-    while (at < in->map.size && strchr(" \t\r\n", in->map.data[at]) && in->map.data[at])
-        at++;
-    return at;
-}
-
 static bool is_json(const struct input *in)
 {
-    size_t at = skip_blanks(in, 0);
-
-    return has(in, at, "{", 1) || has(in, at, "[", 1);
+    return json_form(in->map.data, in->map.size, in->path) == JSON_DOCUMENT;
 }
 
-/* The first line is a whole value, and something follows. */
 static bool is_jsonl(const struct input *in)
 {
-    const uint8_t *nl;
-    struct json j;
-
-    if (!is_json(in))
-        return false;
-    nl = memchr(in->map.data, '\n', in->map.size);
-    json_init(&j, in->map.data, nl ? (size_t)(nl - in->map.data) : in->map.size);
-    return nl && json_skip(&j) == 0 && json_next(&j) == JSON_END &&
-           skip_blanks(in, (size_t)(nl - in->map.data)) < in->map.size;
+    return json_form(in->map.data, in->map.size, in->path) == JSON_LINES;
 }
 
-static int show_json(struct report *r, const struct input *in, struct err *err)
+static int show_json(struct report *r, struct input *in, struct err *err)
 {
     return json_report(in->map.data, in->map.size, in->path, r, err);
 }
 
-static int show_jsonl(struct report *r, const struct input *in, struct err *err)
+static int show_jsonl(struct report *r, struct input *in, struct err *err)
 {
     return json_report_lines(in->map.data, in->map.size, in->path, r, err);
 }
@@ -273,7 +245,7 @@ static bool is_text(const struct input *in)
     return n && utf8_valid(in->map.data, n) + 3 >= n;
 }
 
-static int show_text(struct report *r, const struct input *in, struct err *err)
+static int show_text(struct report *r, struct input *in, struct err *err)
 {
     return report_text(r, in->map.data, in->map.size, in->path, err);
 }
@@ -283,14 +255,16 @@ static int show_text(struct report *r, const struct input *in, struct err *err)
 static const struct format {
     const char *name;
     bool (*is)(const struct input *in); /* or NULL: by its magic, or where n is 0 by that key of its JSON */
-    int (*show)(struct report *r, const struct input *in, struct err *err);
-    const char *verified; /* what show() has checked */
+    int (*show)(struct report *r, struct input *in, struct err *err);
+    const char *verified; /* what show() has checked; NULL: it tells */
     size_t at, n;
     const char *magic;
     bool (*bytes)(const void *data, size_t size); /* or NULL: as is(), of what the file holds */
 } formats[] = {
-    { "checkpoint", is_checkpoint, show_checkpoint, "SHA-256 of every file", 0, 0, NULL, NULL },
-    { "model directory", is_model, show_model, "headers, shapes, offsets and sizes", 0, 0, NULL, NULL },
+    { "checkpoint", is_checkpoint, show_checkpoint, NULL, 0, 0, NULL, NULL },
+    { "Megatron checkpoint", is_megatron, show_megatron, NULL, 0, 0, NULL, NULL },
+    { "model directory", is_model, show_model, NULL, 0, 0, NULL, NULL },
+    { "run", is_run, show_run, "SHA-256 of every file of every checkpoint", 0, 0, NULL, NULL },
     { "gguf", NULL, show_tokenizer, "keys and tensor descriptions", 0, 4, "GGUF", NULL },
     { "tokenizer", is_tokenizer, show_tokenizer, "syntax", 0, 0, NULL, NULL },
     { "SentencePiece model", NULL, show_tokenizer, "structure", 0, 0, NULL, spm_sniff },
@@ -298,6 +272,7 @@ static const struct format {
     { "token index", is_index, show_index, "index and sizes", 0, 0, NULL, NULL },
     { "safetensors", NULL, show_weights, "header, shapes, offsets and size", 0, 0, NULL, safetensors_is },
     { "torch", NULL, show_torch, "pickle, shapes, strides, sizes and checksums", 0, 0, NULL, torchzip_is },
+    { "TensorBoard events", NULL, show_events, "checksums of every event", 0, 0, NULL, metrics_is_events },
     { "safetensors index", NULL, show_weights, "headers, shapes, offsets and sizes", 0, 0, "weight_map", NULL },
     { "model configuration", NULL, show_json, "syntax", 0, 0, "model_type", NULL },
     { "jsonl", is_jsonl, show_jsonl, "syntax of every line", 0, 0, NULL, NULL },
@@ -337,7 +312,9 @@ static int open_input(struct input *in, const char *path, struct err *err)
         return is_index(in) ? 0 : err_set(err, "%s:", path);
     }
     in->is_dir = strcmp(path, "-") != 0 && S_ISDIR(st.st_mode);
-    return in->is_dir ? 0 : io_map(&in->map, path, err);
+    if (in->is_dir)
+        return access(path, R_OK | X_OK) < 0 ? err_set(err, "%s:", path) : 0;
+    return io_map(&in->map, path, err);
 }
 
 /* What can be told of a kind that is not known. */
@@ -346,7 +323,7 @@ static int unknown(struct report *r, const struct input *in, struct err *err)
     size_t n = in->map.size < 8 ? in->map.size : 8;
 
     if (in->is_dir)
-        return err_set(err, "%s: a directory with neither MANIFEST, config.json, model.safetensors nor a tokenizer", in->path);
+        return err_set(err, "%s: a directory with neither MANIFEST, config.json, model.safetensors, mp_rank_00, step_N nor a tokenizer", in->path);
     if (!n)
         return err_set(err, "%s: empty", in->path);
     return err_set(err, "%s: unknown kind of file: it begins with the bytes %s", in->path, report_hex(r, in->map.data, n));
@@ -366,15 +343,18 @@ static int show(const char *path, struct io_out *out)
         f = find_format(&in);
         rc = f ? 0 : unknown(&r, &in, &err);
     }
-    if (f) {
+    if (f)
         report_string(&r, "format", f->name);
-        if (in.map.size)
-            report_number(&r, "bytes", in.map.size);
-        rc = f->show ? f->show(&r, &in, &err) : 0;
-        report_string(&r, rc < 0 ? "error" : "verified", rc < 0 ? err.msg : f->verified);
-        if ((out->bytes && !as_json && io_put(out, "\n", 1, &write_err) < 0) || report_write(&r, as_json, out, &write_err) < 0)
-            die("%s", write_err.msg);
-    }
+    if (in.map.size)
+        report_number(&r, "bytes", in.map.size);
+    if (f && f->show)
+        rc = f->show(&r, &in, &err);
+    if (rc < 0)
+        report_string(&r, "error", err.msg);
+    else
+        report_string(&r, "verified", f->verified ? f->verified : in.verified);
+    if ((out->bytes && !as_json && io_put(out, "\n", 1, &write_err) < 0) || report_write(&r, as_json, out, &write_err) < 0)
+        die("%s", write_err.msg);
     if (rc < 0)
         err_warn("%s", err.msg);
     io_unmap(&in.map);

@@ -116,7 +116,7 @@ static int by_step(const void *a, const void *b)
 
 /* Steps of the checkpoints in OUT, ascending (caller frees): their number, or -1.  clean: remove what a
  * killed run left. */
-static int64_t list(const char *out, bool clean, int64_t **steps, struct err *err)
+int64_t ckpt_list(const char *out, bool clean, int64_t **steps, struct err *err)
 {
     DIR *d = opendir(out);
     struct dirent *e;
@@ -146,7 +146,7 @@ static int64_t list(const char *out, bool clean, int64_t **steps, struct err *er
     return (int64_t)n;
 }
 
-static char *step_path(const char *out, const char *prefix, int64_t step, const char *suffix)
+char *ckpt_step_path(const char *out, const char *prefix, int64_t step, const char *suffix)
 {
     char name[64];
 
@@ -162,7 +162,7 @@ static int retire(const char *out, const int64_t *steps, int64_t n, struct err *
 
     for (int pass = 0; pass < 2 && n > 0 && rc == 0; pass++) {
         for (int64_t i = 0; i < n && rc == 0; i++) {
-            char *from = step_path(out, "step_", steps[i], ""), *to = step_path(out, ".step_", steps[i], ".old");
+            char *from = ckpt_step_path(out, "step_", steps[i], ""), *to = ckpt_step_path(out, ".step_", steps[i], ".old");
 
             if (pass == 0)
                 rc = rename(from, to) < 0 ? err_set(err, "%s: rename:", from) : 0;
@@ -254,9 +254,9 @@ static int fill(const struct ckpt *c, const char *dir, struct err *err)
 
 int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err)
 {
-    int64_t *steps, n = list(out, true, &steps, err), up_to = 0, step = c->state.step;
-    char *tmp = step_path(out, ".step_", step, ".tmp"), *old = step_path(out, ".step_", step, ".old");
-    char *path = step_path(out, "step_", step, "");
+    int64_t *steps, n = ckpt_list(out, true, &steps, err), up_to = 0, step = c->state.step;
+    char *tmp = ckpt_step_path(out, ".step_", step, ".tmp"), *old = ckpt_step_path(out, ".step_", step, ".old");
+    char *path = ckpt_step_path(out, "step_", step, "");
     struct err ignored; /* there is an error already */
     int rc = n < 0 ? -1 : 0;
 
@@ -287,9 +287,9 @@ int ckpt_find(const char *out, char **path, void (*warn)(const char *message), s
     *path = NULL;
     if (access(out, F_OK) < 0 && errno == ENOENT)
         return 0;
-    n = list(out, false, &steps, err);
+    n = ckpt_list(out, false, &steps, err);
     for (int64_t i = n - 1; i >= 0 && rc == 0; i--) {
-        *path = step_path(out, "step_", steps[i], "");
+        *path = ckpt_step_path(out, "step_", steps[i], "");
         rc = ckpt_verify(*path, &why) == 0;
         if (rc == 0) {
             warn(why.msg);
@@ -306,7 +306,7 @@ int ckpt_find(const char *out, char **path, void (*warn)(const char *message), s
 int64_t ckpt_newest(const char *out)
 {
     struct err ignored;
-    int64_t *steps, n = list(out, false, &steps, &ignored), newest = n > 0 ? steps[n - 1] : -1;
+    int64_t *steps, n = ckpt_list(out, false, &steps, &ignored), newest = n > 0 ? steps[n - 1] : n ? -2 : -1;
 
     free(steps);
     return newest;

@@ -42,12 +42,14 @@ int ckpt_verify(const char *path, struct err *err);
 /* The same, and what it is (report.h): step, samples, tokens of the loss, seed, files and their sizes. */
 struct report;
 int ckpt_report(const char *path, struct report *r, struct err *err);
+/* Of a run's directory: its checkpoints, all of which are verified. */
+int ckpt_report_run(const char *out, struct report *r, struct err *err);
 
 /* Path of the newest whole checkpoint in OUT (caller frees): a damaged one is named by warn() and the
  * one before it is taken.  1 found; 0 none; -1 an error, as is that all of them are damaged. */
 int ckpt_find(const char *out, char **path, void (*warn)(const char *message), struct err *err);
 
-/* Step of the newest checkpoint in OUT, whole or not; -1: there is none. */
+/* Step of the newest checkpoint in OUT, whole or not; -1: there is none; -2: OUT cannot be read. */
 int64_t ckpt_newest(const char *out);
 
 /* Read weights, moments and state of a checkpoint, which ckpt_find() or ckpt_verify() has found whole, into c,

@@ -36,3 +36,25 @@ int ckpt_report(const char *path, struct report *r, struct err *err)
     io_unmap(&m);
     return rc;
 }
+
+int ckpt_report_run(const char *out, struct report *r, struct err *err)
+{
+    int64_t *steps, n = ckpt_list(out, false, &steps, err);
+    int rc = n < 0 ? -1 : 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        const char *name = report_printf(r, "step_%" PRId64, steps[i]);
+
+        report_item(r, "checkpoint", name, strlen(name));
+    }
+    if (n > 0)
+        report_number(r, "newest", (uint64_t)steps[n - 1]);
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        char *path = ckpt_step_path(out, "step_", steps[i], "");
+
+        rc = ckpt_verify(path, err);
+        free(path);
+    }
+    free(steps);
+    return rc;
+}

@@ -37,6 +37,13 @@ struct convert *convert_open(const char *src, const struct convert_options *o, s
 int convert_save(struct convert *c, const char *dst, struct err *err);
 void convert_close(struct convert *c);
 
+/* Is the directory a Megatron checkpoint: one with latest_checkpointed_iteration.txt, or with mp_rank_*? */
+bool convert_is_megatron(const char *dir);
+/* What such a one holds (report.h): iteration, ranks, stages, totals, with list each tensor; all of it is checked as
+ * convert_open() does, and every checksum.  Without a config.json the files are checked by themselves. */
+struct report;
+int convert_report(const char *dir, bool list, struct report *r, const char **verified, struct err *err);
+
 /* From memory, of a Megatron checkpoint: what the tracker file names, "iter_0000001" or "release", to out; the
  * ranks that a directory's name "mp_rank_TT[_PPP]" stands for, false where it is another name. */
 int convert_parse_tracker(const void *text, size_t n, const char *name, char out[32], struct err *err);

@@ -87,6 +87,12 @@ int convert_stopped(const struct convert *c, struct err *err);
 /* Sources: open, bind, check. */
 int convert_open_hf(struct convert *c, const char *path, struct err *err);
 int convert_open_megatron(struct convert *c, const char *iter, struct err *err);
+/* Of a Megatron checkpoint (convert_is_megatron()): the directory of config.json, if there is one, and that of
+ * mp_rank_*; both are the caller's to free. */
+int convert_find_iteration(const char *dir, char **top, char **iter, struct err *err);
+/* The files of all ranks, which are not held against anything. */
+struct convert *convert_open_files(const char *iter, const struct convert_options *o, struct err *err);
+int convert_open_ranks(struct convert *c, const char *iter, struct err *err);
 /* After the files of tp x pp ranks are opened; iter is for messages. */
 int convert_bind_megatron(struct convert *c, const char *iter, struct err *err);
 

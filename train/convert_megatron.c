@@ -291,11 +291,16 @@ int convert_bind_megatron(struct convert *c, const char *iter, struct err *err)
     return convert_read_origin(c, torchzip_get(c->zip[0].root, "args"), c->zip[0].name, err);
 }
 
-int convert_open_megatron(struct convert *c, const char *iter, struct err *err)
+int convert_open_ranks(struct convert *c, const char *iter, struct err *err)
 {
     struct reading r = { .c = c, .iter = iter };
 
-    if (find_ranks(&r, err) < 0 || open_files(&r, err) < 0 || convert_bind_megatron(c, iter, err) < 0)
+    return find_ranks(&r, err) < 0 ? -1 : open_files(&r, err);
+}
+
+int convert_open_megatron(struct convert *c, const char *iter, struct err *err)
+{
+    if (convert_open_ranks(c, iter, err) < 0 || convert_bind_megatron(c, iter, err) < 0)
         return -1;
     if (c->n_other)
         c->o->note(convert_printf(&c->arena, "%s: %" PRId64 " tensors that are no weights (of the optimiser, say) are left out", iter, c->n_other));

@@ -71,42 +71,62 @@ static int open_hf(struct convert *c, const char *path, const char *dir, struct 
     return open_config(c, dir, err) < 0 ? -1 : convert_open_hf(c, path, err);
 }
 
-/* iter: the directory that holds mp_rank_*; top: the one with the tracker, config.json ... */
-static int open_megatron(struct convert *c, const char *top, const char *iter, struct err *err)
+bool convert_is_megatron(const char *dir)
 {
-    c->from = CONVERT_MEGATRON;
-    if (open_config(c, top, err) < 0)
-        return -1;
-    if (!c->config.arch->megatron)
-        return err_set(err, "%s: model_type %s: Megatron's names of it are not known", c->config_file, c->config.arch->model_type);
-    return convert_open_megatron(c, iter, err);
+    static const char *const marks[] = { TRACKER, "mp_rank_00", "mp_rank_00_000", "mp_rank_00_000_000" };
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (tree_holds(dir, marks[i]))
+            return true;
+    return false;
 }
 
-static int open_tracked(struct convert *c, const char *dir, struct err *err)
+/* What the tracker names; NULL on error. */
+static char *tracked(const char *dir, struct err *err)
 {
     char *file = tree_join(dir, TRACKER), *iter = NULL, name[32];
     struct io_map m = { 0 };
-    int rc = io_map(&m, file, err) < 0 || convert_parse_tracker(m.data, m.size, file, name, err) < 0 ? -1 : 0;
 
-    io_unmap(&m);
-    if (rc == 0) {
+    if (io_map(&m, file, err) == 0 && convert_parse_tracker(m.data, m.size, file, name, err) == 0) {
         iter = tree_join(dir, name);
-        if (!is_dir(iter))
-            rc = err_set(err, "%s: %s is not there", file, iter);
+        if (!is_dir(iter)) {
+            err_set(err, "%s: %s is not there", file, iter);
+            free(iter);
+            iter = NULL;
+        }
     }
-    if (rc == 0)
-        rc = open_megatron(c, dir, iter, err);
-    free(iter);
+    io_unmap(&m);
     free(file);
-    return rc;
+    return iter;
 }
 
-static int open_iteration(struct convert *c, const char *iter, struct err *err)
+int convert_find_iteration(const char *dir, char **top, char **iter, struct err *err)
 {
-    char *up = parent(iter);
-    int rc = open_megatron(c, tree_holds(iter, "config.json") ? iter : up, iter, err);
+    if (tree_holds(dir, TRACKER)) {
+        *iter = tracked(dir, err);
+        *top = *iter ? xstrdup(dir) : NULL;
+        return *iter ? 0 : -1;
+    }
+    *iter = trimmed(dir);
+    *top = tree_holds(dir, "config.json") ? xstrdup(dir) : parent(dir);
+    return 0;
+}
 
-    free(up);
+static int open_megatron(struct convert *c, const char *dir, struct err *err)
+{
+    char *top, *iter;
+    int rc = convert_find_iteration(dir, &top, &iter, err);
+
+    if (rc < 0)
+        return -1;
+    c->from = CONVERT_MEGATRON;
+    rc = open_config(c, top, err);
+    if (rc == 0 && !c->config.arch->megatron)
+        rc = err_set(err, "%s: model_type %s: Megatron's names of it are not known", c->config_file, c->config.arch->model_type);
+    if (rc == 0)
+        rc = convert_open_megatron(c, iter, err);
+    free(top);
+    free(iter);
     return rc;
 }
 
@@ -145,10 +165,8 @@ static int open_source(struct convert *c, const char *src, struct err *err)
 {
     if (!is_dir(src))
         return open_file(c, src, err);
-    if (tree_holds(src, TRACKER))
-        return open_tracked(c, src, err);
-    if (tree_holds(src, "mp_rank_00") || tree_holds(src, "mp_rank_00_000") || tree_holds(src, "mp_rank_00_000_000"))
-        return open_iteration(c, src, err);
+    if (convert_is_megatron(src))
+        return open_megatron(c, src, err);
     if (tree_holds(src, "model.safetensors") || tree_holds(src, INDEX))
         return open_hf(c, src, src, err);
     if (tree_holds(src, ".metadata") || tree_holds(src, "metadata.json"))
@@ -158,13 +176,31 @@ static int open_source(struct convert *c, const char *src, struct err *err)
     return err_set(err, "%s: neither model.safetensors, its index, mp_rank_00, " TRACKER " nor a checkpoint of lmtrain is there", src);
 }
 
-struct convert *convert_open(const char *src, const struct convert_options *o, struct err *err)
+static struct convert *new(const char *src, const struct convert_options *o)
 {
     struct convert *c = xcalloc(1, sizeof *c);
 
     c->o = o;
     c->src = src;
     arena_init(&c->arena);
+    return c;
+}
+
+struct convert *convert_open_files(const char *iter, const struct convert_options *o, struct err *err)
+{
+    struct convert *c = new(iter, o);
+
+    if (convert_open_ranks(c, iter, err) < 0) {
+        convert_close(c);
+        return NULL;
+    }
+    return c;
+}
+
+struct convert *convert_open(const char *src, const struct convert_options *o, struct err *err)
+{
+    struct convert *c = new(src, o);
+
     if (open_source(c, src, err) < 0 || convert_index(c, err) < 0 ||
         (o->to == CONVERT_HF ? convert_check_hf : convert_check_megatron)(c, err) < 0) {
         convert_close(c);

@@ -1,4 +1,4 @@
-#include "train/metrics.h"
+#include "train/metrics_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,14 +109,12 @@ static void put_summary(struct metrics *m, const double *values)
     }
 }
 
-/* A record of a TFRecord file: length, its checksum, the event, its checksum.  The twelve bytes before
- * the event are filled in when it is complete. */
-enum { HEAD = 12 };
+/* The bytes before an event are filled in when it is complete. */
 
 static void begin_event(struct metrics *m, double wall, int64_t step)
 {
     m->n = 0;
-    put(m, &(char[HEAD]){ 0 }, HEAD);
+    put(m, &(char[METRICS_HEAD]){ 0 }, METRICS_HEAD);
     put_key(m, EVENT_WALL_TIME, FIXED64);
     put(m, &wall, sizeof wall);
     if (step) { /* zero is not written */
@@ -125,7 +123,7 @@ static void begin_event(struct metrics *m, double wall, int64_t step)
     }
 }
 
-static uint32_t masked_crc(const void *p, size_t n)
+uint32_t metrics_crc(const void *p, size_t n)
 {
     uint32_t crc = hash_crc32c(0, p, n);
 
@@ -134,13 +132,13 @@ static uint32_t masked_crc(const void *p, size_t n)
 
 static int end_event(struct metrics *m, struct err *err)
 {
-    uint64_t n = m->n - HEAD;
+    uint64_t n = m->n - METRICS_HEAD;
     uint32_t crc;
 
     memcpy(m->buf, &n, 8);
-    crc = masked_crc(m->buf, 8);
+    crc = metrics_crc(m->buf, 8);
     memcpy(m->buf + 8, &crc, 4);
-    crc = masked_crc(m->buf + HEAD, n);
+    crc = metrics_crc(m->buf + METRICS_HEAD, n);
     put(m, &crc, 4);
     return write_out(m, &m->events, err);
 }

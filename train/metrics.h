@@ -11,6 +11,8 @@
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "libcommon/base/err.h"
@@ -25,5 +27,10 @@ struct metrics *metrics_open(const char *out, const char *const *columns, int64_
 int metrics_put(struct metrics *m, int64_t step, const double *values, double wall, struct err *err);
 /* Frees m in any case. */
 int metrics_close(struct metrics *m, struct err *err);
+
+/* Is it a file of TensorBoard's events?  How many (report.h), the checksums of all compared. */
+struct report;
+bool metrics_is_events(const void *data, size_t n);
+int metrics_report(const void *data, size_t n, const char *name, struct report *r, struct err *err);
 
 #endif

@@ -85,4 +85,10 @@ int model_save(const struct model *m, const float *base, const char *path, struc
 /* Read one such file, or a directory, into an array of the layout. */
 int model_load(struct model *m, float *base, const char *path, struct err *err);
 
+/* What a model directory holds (report.h): config.json and tokenizer, where they are there; with model_report() the
+ * weights too, with list each tensor.  What was verified is added to *verified. */
+struct report;
+int model_report_beside(const char *dir, struct report *r, const char **verified, struct err *err);
+int model_report(const char *dir, bool list, struct report *r, const char **verified, struct err *err);
+
 #endif

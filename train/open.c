@@ -5,6 +5,7 @@
 
 #include "libcommon/base/tree.h"
 #include "train/ckpt.h"
+#include "train/convert.h"
 
 int open_model(struct model *m, const char *dir, struct err *err)
 {
@@ -15,6 +16,8 @@ int open_model(struct model *m, const char *dir, struct err *err)
         return err_set(err, "%s: not a directory: a model is named by the one that holds its config.json", dir);
     if (model_open(m, dir, err) == 0)
         return 0;
+    if (convert_is_megatron(dir))
+        return err_set(err, "%s: a Megatron checkpoint, which is not read as a model: lmconvert %s DIR --to hf makes one of it", dir, dir);
     step = tree_holds(dir, "config.json") ? -1 : ckpt_newest(dir);
     return step < 0 ? -1 : err_set(err, "%s: a run, not a model: name a checkpoint in it, the newest is step_%" PRId64, dir, step);
 }

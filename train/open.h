@@ -7,7 +7,7 @@
 #include "train/model.h"
 
 /* model_open() of a directory; of a run's directory (lmcheckpoint(5)) an error that names its newest
- * checkpoint. */
+ * checkpoint, of a Megatron checkpoint one that names lmconvert. */
 int open_model(struct model *m, const char *dir, struct err *err);
 
 /* tokenizer_open() of path (the option -t), or of the model's directory where path is NULL. */

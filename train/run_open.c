@@ -8,6 +8,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/text/tokenizer.h"
+#include "train/open.h"
 #include "train/run_in.h"
 
 static bool is_directory(const char *path)
@@ -118,14 +119,14 @@ static int check_fingerprints(const struct run *r, struct err *err)
 }
 
 /* The model: a checkpoint's, a directory's, or fresh from a config. */
-static int open_model(struct run *r, struct err *err)
+static int start_model(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
     const char *checkpoint = r->checkpoint;
     struct config c;
 
     if (!checkpoint && is_directory(o->model))
-        return model_open(&r->m, o->model, err);
+        return open_model(&r->m, o->model, err);
     if (config_open(&c, checkpoint ? checkpoint : o->model, err) < 0 || model_init(&r->m, &c, err) < 0)
         return -1;
     if (!checkpoint)
@@ -297,7 +298,7 @@ static int open_start(struct run *r, struct err *err)
     r->comm->table->broadcast(r->comm, path, sizeof path);
     if (r->comm->rank && path[0])
         r->checkpoint = xstrdup(path);
-    return comm_agree(r->comm, open_model(r, err));
+    return comm_agree(r->comm, start_model(r, err));
 }
 
 static int open_data(struct run *r, struct err *err)

@@ -119,4 +119,12 @@ struct report;
 int json_report(const void *data, size_t n, const char *name, struct report *r, struct err *err);
 int json_report_lines(const void *data, size_t n, const char *name, struct report *r, struct err *err);
 
+/* What a file is: one document, one a line, or neither.  What is named .json or .jsonl, and what begins with '{' and on
+ * the same line '"' or '}', may be damaged; else all of it has to be right, for texts begin with brackets too. */
+enum json_form { JSON_NO_FORM, JSON_DOCUMENT, JSON_LINES };
+enum json_form json_form(const void *data, size_t n, const char *name);
+
+/* Does the outermost object have such a member?  What comes behind it is not looked at. */
+bool json_has_key(const void *data, size_t n, const char *key);
+
 #endif

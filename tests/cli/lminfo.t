@@ -31,7 +31,7 @@ tokens\t0
 payload_bytes\t0
 verified\tchecksums, totals and tokens\n' '' sh -c "cp '$streams/empty' empty.tks && lminfo empty.tks"
 is 'from standard input' 0 '5\n' '' sh -c "lminfo - <'$streams/documents' | sed -n 's/^tokens\t//p'"
-is 'its name' 1 '' 'lminfo: standard input: unknown kind of file: it begins with the bytes 0102\n' sh -c "printf '\001\002' | lminfo -"
+is 'its name' 1 'file\t-\nbytes\t2\nerror\tstandard input: unknown kind of file: it begins with the bytes 0102\n' 'lminfo: standard input: unknown kind of file: it begins with the bytes 0102\n' sh -c "printf '\001\002' | lminfo -"
 is 'a producer that failed' 1 '' '~disk on fire' sh -c "lminfo '$streams/aborted' | grep verified; lminfo '$streams/aborted' >/dev/null"
 head -c 200 "$streams/documents" >cut.tks
 is 'a cut stream' 1 '*' '~lminfo: cut.tks: byte 200: truncated stream' lminfo cut.tks
@@ -108,7 +108,7 @@ sed 's/argparse/argparsf/' a.pt >bad.pt
 is 'a class that is not known' 1 '*' '~lminfo: bad.pt: data.pkl: byte 17: argparsf.Namespace is not among the globals' lminfo bad.pt
 
 mkdir model
-is 'an empty directory' 1 '' '~lminfo: model: a directory with neither' lminfo model
+is 'an empty directory' 1 '*' '~lminfo: model: a directory with neither' lminfo model
 printf '{"model_type":"llama","hidden_size":8,"rope":{"a":1}}' >model/config.json
 is 'a directory without weights' 0 'file\tmodel
 format\tmodel directory
@@ -116,9 +116,12 @@ member\tmodel_type llama
 member\thidden_size 8
 member\trope object
 weights\tnone
-verified\theaders, shapes, offsets and sizes\n' '' lminfo model
+verified\tsyntax of config.json\n' '' lminfo model
+cp -r model with && cp "$SRC/tests/golden/tok/gpt2.json" with/tokenizer.json
+has 'with a tokenizer' 'syntax of config.json, structure of the tokenizer' verified with
 mv m.safetensors model/model.safetensors
 has 'a model' 7 parameters model/
+has 'what of it is verified' 'syntax of config.json, headers, shapes, offsets and sizes of the weights' verified model/
 has 'a configuration' 'model configuration' format model/config.json
 printf '{"weight_map":{"b":"model.safetensors","e":"model.safetensors","w":"model.safetensors"}}' >model/i.json
 has 'an index' 7 parameters model/i.json
@@ -141,6 +144,27 @@ printf '{"text":"a"}\n{"text":b}\n' >b.jsonl
 is 'a broken line' 1 '*' '~lminfo: b.jsonl:2: byte 8: expected a value' lminfo b.jsonl
 printf '[1,\n2]' >a.json
 has 'JSON' json format a.json
+# what begins as JSON and is none is a text, unless it can be nothing else
+text() {
+    printf "$2" >"$1"
+    has "$1 is a text" text format "$1"
+}
+text link '[link] text\n'
+text pieces '[PAD]\n[unused0]\n[UNK]\n'
+text notes '[1]\na footnote\n'
+text chat_template.jinja '{{ bos_token }}\n{%% for m in messages %%}'
+text cut_array '[1, 2'
+for name in link.json link.JSONL; do
+    cp link $name
+    is "$name is damaged" 1 '*' "~lminfo: $name:1: byte 1: expected a value" sh -c "lminfo $name >report || { cat report; exit 1; }"
+    ok 'and told as such' grep -q '^format	json$' report
+done
+printf '{"a":' >object
+is 'an object that is cut' 1 '*' '~lminfo: object: byte 5: unexpected end' lminfo object
+printf '[1]\n\n[2]\n' >lines
+has 'lines of arrays' 2 records lines
+printf '\n[1,\n2]\n' >array
+has 'an array' json format array
 printf 'one\ntwo' >a.txt
 has 'text' 2 lines a.txt
 printf 'one\ntwo\377\n' >b.txt
@@ -203,12 +227,64 @@ head -c 40 x.gguf >bad.gguf
 is 'a cut one' 1 '*' 'lminfo: bad.gguf: byte 37: a value that goes beyond the end\n' lminfo bad.gguf
 rm *.gguf *.tiktoken
 
+# the run, and TensorBoard's events in it
+ok 'a longer run' lmtrain -q model=tiny.json tokenizer=tok data=rows.tks train_iters=12 save_interval=10 lr=1e-3 out=runs threads=1
+is 'a run' 0 'file\truns\nformat\trun\ncheckpoint\tstep_10\ncheckpoint\tstep_12\nnewest\t12
+verified\tSHA-256 of every file of every checkpoint\n' '' lminfo runs
+flip runs/step_10/model.safetensors 90
+is 'a run with a damaged checkpoint' 1 '*' '~lminfo: runs/step_10/model.safetensors: ' lminfo runs
+cp runs/events.out.tfevents.* events
+has 'events' 'TensorBoard events' format events
+has 'begin of the file, of the session, steps' 14 events events
+has 'their checksums' 'checksums of every event' verified events
+size=$(wc -c <events) undetected=
+for i in 11 12 40 44 60 $((size - 60)) $((size - 1)); do
+    cp events flipped
+    flip flipped "$i"
+    lminfo flipped >.out 2>.err && undetected="$undetected $i"
+done
+is 'a flipped bit of events' 0 '\n' '' echo "$undetected"
+head -c $((size - 3)) events >flipped
+is 'cut events' 1 '*' '~: event 13: cut' lminfo flipped
+
+# Megatron checkpoints: what was cut is what is told
+printf '%s' '{"model_type":"llama","vocab_size":293,"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"max_position_embeddings":64,"rms_norm_eps":1e-6}' >two.json
+lmtrain -q model=two.json tokenizer=tok data=rows.tks train_iters=1 lr=1e-3 out=two threads=1
+lmconvert -q two meg --to megatron --tp 2 --pp 2
+# embedding and head of 293 rows, padded to 294; 4 matrices of 8 x 8 of attention, 3 of the MLP, 2 norms a layer
+layer=$((4 * 64 + 3 * 64 + 2 * 8)) norms=$((2 * 2 * 8 + 8))
+is 'a Megatron checkpoint' 0 "Megatron checkpoint\niter_0000001\n1\n2\n2\n2\n4\n$((2 * 293 * 8 + 2 * layer + 8))\n$((2 * 294 * 8 + 2 * layer + 8 + norms))\n" '' \
+    sh -c 'for k in format checkpoint iteration tp pp stages files model_parameters parameters; do lminfo meg | sed -n "s/^$k	//p"; done'
+has 'its model has as many parameters' "$(value parameters two/step_1)" model_parameters meg
+has 'by the directory of the ranks' 'Megatron checkpoint' format meg/iter_0000001/
+has 'its tokenizer' "$(value fingerprint tok.tks)" fingerprint meg
+is 'its tensors' 0 "$(value tensors meg)\n" '' sh -c 'lminfo -l meg | grep -c "^tensor	mp_rank_0[01]_00[01]/model[.]"'
+pt=meg/iter_0000001/mp_rank_01_001/model_optim_rng.pt
+cp -r meg bad && flip "bad/${pt#*/}" $(($(wc -c <$pt) / 2))
+is 'a damaged rank' 1 '*' "~lminfo: bad/${pt#*/}: " lminfo bad
+head -c 3000 $pt >"bad/${pt#*/}"
+is 'a cut one' 1 '*' "~lminfo: bad/${pt#*/}: " lminfo bad
+rm -r bad/iter_0000001/mp_rank_01_001
+is 'a rank that is missing' 1 '*' '~mp_rank_01_001: missing' lminfo bad
+rm -r bad
+sed 's/"hidden_size":8/"hidden_size":16/' two.json >meg/config.json
+is 'another config' 1 '*' '~lminfo: meg/iter_0000001/' lminfo meg
+rm meg/config.json
+has 'no config' none config meg
+has 'then less is verified' 'pickles, strides, sizes and checksums of every file' verified meg
+is 'it is no model' 1 '' '~lmgen: meg: a Megatron checkpoint, which is not read as a model: lmconvert meg DIR --to hf' lmgen -m meg a
+is 'nor one to train' 1 '' '~lmtrain: meg: a Megatron checkpoint' lmtrain -q model=meg data=rows.tks train_iters=1 lr=1e-3
+is 'nor to evaluate' 1 '' '~lmeval: meg: a Megatron checkpoint' lmeval ppl -m meg rows.tks
+
 printf '\1\2\3' >what
-is 'an unknown file' 1 '' 'lminfo: what: unknown kind of file: it begins with the bytes 010203\n' lminfo what
+is 'an unknown file' 1 'file\twhat\nbytes\t3\nerror\twhat: unknown kind of file: it begins with the bytes 010203\n' 'lminfo: what: unknown kind of file: it begins with the bytes 010203\n' lminfo what
 : >empty
-is 'an empty file' 1 '' 'lminfo: empty: empty\n' lminfo empty
-is 'no file' 1 '' 'lminfo: absent: No such file or directory\n' lminfo absent
-is 'a bad one does not hide the others' 1 'file\ta.json\nformat\tjson\nbytes\t6\nverified\tsyntax\n' '~absent' lminfo absent a.json
+is 'an empty file' 1 'file\tempty\nerror\tempty: empty\n' 'lminfo: empty: empty\n' lminfo empty
+is 'no file' 1 'file\tabsent\nerror\tabsent: No such file or directory\n' 'lminfo: absent: No such file or directory\n' lminfo absent
+is 'a bad one does not hide the others' 1 'file\tabsent\nerror\tabsent: No such file or directory\n\nfile\ta.json\nformat\tjson\nbytes\t6\nverified\tsyntax\n' '~absent' lminfo absent a.json
+is 'an object for each with --json' 1 '{"file":"absent","error":"absent: No such file or directory"}
+{"file":"what","bytes":3,"error":"what: unknown kind of file: it begins with the bytes 010203"}
+{"file":"empty","error":"empty: empty"}\n' '~absent' lminfo --json absent what empty
 is 'an empty line between two' 0 '1\n' '' sh -c "lminfo a.txt a.json | grep -c '^$'"
 is 'names are escaped' 0 '{"file":"a\\u000ab","format":"text","bytes":7,"lines":2,"verified":"UTF-8"}\n' '' sh -c 'cp a.txt "a
 b" && lminfo --json "a

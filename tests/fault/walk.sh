@@ -36,6 +36,7 @@ cat >config.json <<X
  "num_attention_heads": 2, "max_position_embeddings": 8}
 X
 lmtrain -q -j1 model=config.json tokenizer=tokenizer.json data=rows.tks out=run train_iters=1 lr=1e-3
+lmconvert -q run meg --to megatron --pp 1
 
 # NAME | command, which writes below w/ and to standard output
 cases="
@@ -68,6 +69,9 @@ lminfo torch | lminfo -l $corpus/torch/zip
 lminfo torch old | lminfo -l $corpus/torch/old
 lminfo tokenizer | lminfo tokenizer.json
 lminfo checkpoint | lminfo -l run/step_1
+lminfo run | lminfo run
+lminfo events | lminfo run/events.out.*
+lminfo megatron | lminfo -l meg
 lminfo configuration | lminfo config.json
 lminfo jsonl | lminfo in.jsonl
 lminfo text | lminfo in.txt
