@@ -55,6 +55,7 @@ if family in openai.ENCODING_CONSTRUCTORS:
     made.pop("explicit_n_vocab", None)
 else:
     made = {"name": family, "pat_str": STRINGS[family], "mergeable_ranks": ranks, "special_tokens": SPECIALS.get(family, {})}
+made["special_tokens"].pop("<|reserved_200018|>", None)  # of o200k_harmony, another name of <|endofprompt|>'s id: BUGS of lmtokenize(1)
 encoding = tiktoken.Encoding(**made)
 added = list(made["special_tokens"])
 texts = strings.make(rng, count, added, list(ranks))
