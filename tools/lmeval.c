@@ -15,6 +15,7 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/source.h"
 #include "libcommon/data/stream.h"
+#include "libcommon/data/tokenize.h"
 #include "libcommon/text/tokenizer.h"
 #include "libcommon/text/unicode.h"
 #include "train/infer.h"
@@ -30,7 +31,7 @@ static struct source_options source_options;
 
 static const struct opt opts[] = {
     { 'm', "model", OPT_STR, &model_dir, "DIR", "model directory: config.json and safetensors", 0, 0 },
-    { 't', "tokenizer", OPT_STR, &tokenizer_path, "TOK", "tokenizer.json or its directory (the model's)", 0, 0 },
+    { 't', "tokenizer", OPT_STR, &tokenizer_path, "DIR|FILE", "a tokenizer's file or directory (the model's)", 0, 0 },
     { 0, "context", OPT_INT, &context, "N", "tokens of a window (the model's positions, at most 4096)", 1, INT32_MAX },
     { 0, "stride", OPT_INT, &stride, "N", "tokens from one window to the next (half the context)", 1, INT32_MAX },
     { 'k', "key", OPT_STR, &source_options.key, "KEY", "take the text from this key of JSONL (text)", 0, 0 },
@@ -159,7 +160,7 @@ static int check_stream(const struct job *j, const struct stream_header *h, stru
 {
     static const uint8_t unknown[sizeof h->fingerprint];
     struct tokenizer *tok;
-    bool same;
+    int rc;
 
     if (h->vocab_size > j->model.config.vocab)
         return err_set(err, "%s: its vocabulary of %" PRIu32 " tokens is above the model's of %" PRId64, j->path,
@@ -171,9 +172,9 @@ static int check_stream(const struct job *j, const struct stream_header *h, stru
         return -1;
     if (!tok && !common.quiet)
         err_warn("%s: not known whether its tokenizer is the model's: %s", j->path, err->msg);
-    same = !tok || memcmp(tokenizer_info(tok)->fingerprint, h->fingerprint, sizeof unknown) == 0;
+    rc = tok ? tokenize_check(h, j->path, tokenizer_info(tok), tokenizer_path ? tokenizer_path : model_dir, err) : 0;
     tokenizer_free(tok);
-    return same ? 0 : err_set(err, "%s: made with another tokenizer than %s", j->path, tokenizer_path ? tokenizer_path : model_dir);
+    return rc;
 }
 
 static int stream_documents(struct ppl *p, struct err *err)

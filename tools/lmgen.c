@@ -31,7 +31,7 @@ static struct source_options source_options = { .key = "prompt" };
 
 static const struct opt opts[] = {
     { 'm', "model", OPT_STR, &model_dir, "DIR", "model directory: config.json and safetensors", 0, 0 },
-    { 't', "tokenizer", OPT_STR, &tokenizer_path, "TOK", "tokenizer.json or its directory (the model's)", 0, 0 },
+    { 't', "tokenizer", OPT_STR, &tokenizer_path, "DIR|FILE", "a tokenizer's file or directory (the model's)", 0, 0 },
     { 'n', "tokens", OPT_INT, &most, "N", "tokens to generate at most (128)", 1, INT32_MAX },
     { 0, "temp", OPT_FLOAT, &sampling.temperature, "T", "temperature; 0: always the most likely token (0)", 0, 0 },
     { 0, "top-k", OPT_INT, &sampling.top_k, "K", "with --temp: sample from the K most likely tokens; 0: off (0)", 0, 0 },

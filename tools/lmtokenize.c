@@ -17,6 +17,7 @@
 #define SPARE ((size_t)64 << 20) /* a buffer above it served one large document */
 
 enum form { JSONL, TXT, IDS, STREAM };
+static const char *const forms[] = { "jsonl", "txt", "ids" };
 
 static const char *tokenizer_path, *pattern, *key, *eod_name;
 static int from = -1, to = -1, special, empty;
@@ -223,7 +224,6 @@ static int decode_record(struct run *r, struct docs *d, const char *path, const 
 
 static int run_stream(struct run *r, struct docs *d, const char *path, struct err *err)
 {
-    static const uint8_t unknown[sizeof r->info->fingerprint];
     struct stream_reader *reader = stream_open(path, false, err);
     struct stream_record rec;
     struct work w = { 0 };
@@ -234,10 +234,7 @@ static int run_stream(struct run *r, struct docs *d, const char *path, struct er
         return -1;
     tokenize_init(&t, &r->options);
     io_progress_start(&r->progress, "docs", 0, common.quiet);
-    if (r->tokenizer && memcmp(stream_header(reader)->fingerprint, unknown, sizeof unknown) != 0 &&
-        memcmp(stream_header(reader)->fingerprint, r->info->fingerprint, sizeof unknown) != 0)
-        err_set(err, "%s: made with another tokenizer than %s", io_name(path), tokenizer_path);
-    else
+    if (!r->tokenizer || tokenize_check(stream_header(reader), io_name(path), r->info, tokenizer_path, err) == 0)
         while ((rc = stream_read(reader, &rec, err)) == 1 && (rc = decode_record(r, d, path, &rec, &t, &w, err)) == 0)
             io_progress(&r->progress, d->done, stream_totals(reader)->bytes);
     stream_close(reader);
@@ -249,7 +246,7 @@ static int run_stream(struct run *r, struct docs *d, const char *path, struct er
 /* How the header tells of the options that change the bytes. */
 static void add_pg(struct stream_header *h, uint32_t eod)
 {
-    static const char *const forms[] = { "jsonl", "txt", "ids" }, *const empties[] = { "boundary", "drop", "eod" };
+    static const char *const empties[] = { "boundary", "drop", "eod" };
     static const char *const specials[] = { "none", "parse", "error" }, *const errors[] = { "fail", "skip", "replace" };
     const char *text_key = key ? key : "text";
     size_t n = strlen(text_key);
@@ -298,8 +295,10 @@ static void check_options(void)
     listing = from == STREAM && to == IDS;
     if (decode && !listing && (from < IDS || to > TXT))
         opt_die(&cmd, "-d reads a stream or ids and writes jsonl or txt, or the ids of a stream");
-    if (!decode && !listing && (from == STREAM || to < IDS))
-        opt_die(&cmd, "text is written, and a stream read but for --to ids, with -d");
+    if (!decode && to < IDS)
+        opt_die(&cmd, "--to %s: text is what -d writes", forms[to]);
+    if (!decode && from == STREAM && to != IDS)
+        opt_die(&cmd, "--from stream: to text it is turned by -d, to ids by --to ids");
     if ((decode || listing) && (bos || eos || eod_name || empty || key))
         opt_die(&cmd, "--bos, --eos, --eod, --empty and -k do not go with -d%s", decode ? "" : ", nor with --from stream");
     if (empty == TOKENIZE_EOD && !eod_name)

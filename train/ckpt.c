@@ -12,6 +12,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/tree.h"
+#include "libcommon/text/tokenizer.h"
 #include "train/ckpt_file.h"
 
 enum { STATE_VERSION = 1 };
@@ -28,12 +29,11 @@ static const struct {
 };
 enum { STATE_KEYS = sizeof state_keys / sizeof *state_keys };
 
-/* What is copied of a tokenizer's directory. */
-static const char *const tokenizer_files[] = {
-    "added_tokens.json", "chat_template.jinja", "generation_config.json",  "merges.txt", "special_tokens_map.json",
-    "tokenizer.json",    "tokenizer.model",     "tokenizer_config.json", "vocab.json",
+/* What is copied of a tokenizer's directory beside what tokenizer_open() reads there. */
+static const char *const beside_tokenizer[] = {
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json", "special_tokens_map.json",
 };
-_Static_assert(sizeof tokenizer_files / sizeof *tokenizer_files == CKPT_TOKENIZER, "as ckpt.h says");
+enum { BESIDE = sizeof beside_tokenizer / sizeof *beside_tokenizer };
 
 #define WEIGHTS "model.safetensors"
 #define EXP_AVG "optimizer/exp_avg.safetensors"
@@ -178,23 +178,56 @@ static int retire(const char *out, const int64_t *steps, int64_t n, struct err *
     return rc;
 }
 
-int ckpt_copy_tokenizer(const char *from, const char *to, const char **name, size_t *n, struct err *err)
-{
-    struct stat st;
+struct copying {
+    const char *to;
+    struct ckpt_names *names;
+};
 
-    *n = 0;
-    if (stat(from, &st) < 0)
-        return err_set(err, "%s:", from);
-    if (!S_ISDIR(st.st_mode))
-        return err_set(err, "%s: not a directory", from);
-    for (int i = 0; i < CKPT_TOKENIZER; i++) {
-        if (!tree_holds(from, tokenizer_files[i]))
-            continue;
-        if (tree_copy(from, tokenizer_files[i], to, err) < 0)
-            return -1;
-        name[(*n)++] = tokenizer_files[i];
+static void add_name(struct ckpt_names *names, const char *name)
+{
+    mem_grow(&names->v, &names->cap, names->n + 1, sizeof *names->v);
+    names->v[names->n++] = xstrdup(name);
+}
+
+static int copy_file(void *ctx, const char *path, const char *name, struct err *err)
+{
+    struct copying *c = ctx;
+    char *to = tree_join(c->to, name);
+    struct io_map m;
+    int rc = io_map(&m, path, err);
+
+    if (rc == 0) {
+        rc = io_save(to, m.data, m.size, err);
+        io_unmap(&m);
     }
-    return 0;
+    if (rc == 0)
+        add_name(c->names, name);
+    free(to);
+    return rc;
+}
+
+int ckpt_copy_tokenizer(const char *from, const char *to, struct ckpt_names *names, struct err *err)
+{
+    struct copying c = { to, names };
+    char *dir = tokenizer_dir(from);
+    int rc = tokenizer_each_file(from, copy_file, &c, err);
+
+    for (int i = 0; i < BESIDE && dir && rc == 0; i++)
+        if (tree_holds(dir, beside_tokenizer[i])) {
+            char *path = tree_join(dir, beside_tokenizer[i]);
+
+            rc = copy_file(&c, path, beside_tokenizer[i], err);
+            free(path);
+        }
+    free(dir);
+    return rc;
+}
+
+void ckpt_names_release(struct ckpt_names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->v[i]);
+    free(names->v);
 }
 
 static int save_weights(const struct ckpt *c, const char *path, struct err *err)
@@ -234,8 +267,7 @@ enum { OWN = sizeof own / sizeof *own };
 
 static int fill(const struct ckpt *c, const char *dir, struct err *err)
 {
-    const char *name[OWN + CKPT_TOKENIZER];
-    size_t n = 0, copied = 0;
+    struct ckpt_names names = { 0 };
     char *sub = tree_join(dir, "optimizer");
     int rc = mkdir(dir, 0777) < 0 || mkdir(sub, 0777) < 0 ? err_set(err, "%s:", dir) : 0;
 
@@ -245,11 +277,14 @@ static int fill(const struct ckpt *c, const char *dir, struct err *err)
 
         rc = own[i].save(c, path, err);
         free(path);
-        name[n++] = own[i].name;
+        add_name(&names, own[i].name);
     }
     if (rc == 0 && c->tokenizer)
-        rc = ckpt_copy_tokenizer(c->tokenizer, dir, name + n, &copied, err);
-    return rc < 0 ? -1 : ckpt_write_manifest(dir, name, n + copied, err);
+        rc = ckpt_copy_tokenizer(c->tokenizer, dir, &names, err);
+    if (rc == 0)
+        rc = ckpt_write_manifest(dir, names.v, names.n, err);
+    ckpt_names_release(&names);
+    return rc;
 }
 
 int ckpt_save(const char *out, const struct ckpt *c, int keep, struct err *err)

@@ -27,7 +27,7 @@ struct ckpt {
     struct model *m;
     float *exp_avg, *exp_avg_sq; /* of the model's layout */
     struct ckpt_state state;
-    const char *tokenizer;       /* directory whose tokenizer files are copied beside; NULL: none; not read on loading */
+    const char *tokenizer;       /* as tokenizer_open() takes it; copied beside; NULL: none; not read on loading */
     const char *conf;            /* resolved run.conf, text; not read on loading */
 };
 
@@ -56,9 +56,16 @@ int64_t ckpt_newest(const char *out);
  * whose model has been laid out from path's config.json.  Missing, left-over, mismatched tensors are errors. */
 int ckpt_load(const char *path, struct ckpt *c, struct err *err);
 
-/* Copy the tokenizer's files that are in `from`, and generation_config.json; their names go to name[]. */
-enum { CKPT_TOKENIZER = 9 };
-int ckpt_copy_tokenizer(const char *from, const char *to, const char **name, size_t *n, struct err *err);
+/* Names of files; ckpt_names_release(). */
+struct ckpt_names {
+    char **v;
+    size_t n, cap;
+};
+void ckpt_names_release(struct ckpt_names *names);
+
+/* Copy the files of a tokenizer (tokenizer_each_file()), and of its directory what a chat and generation need; their
+ * names are added. */
+int ckpt_copy_tokenizer(const char *from, const char *to, struct ckpt_names *names, struct err *err);
 
 /* From memory: state.json; a MANIFEST, whose files are handed out in order.  Their paths are relative
  * and stay below the directory. */

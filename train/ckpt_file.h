@@ -8,7 +8,7 @@
 /* Map dir/name, a regular file of at most `most` bytes. */
 int ckpt_map(struct io_map *m, const char *dir, const char *name, uint64_t most, struct err *err);
 /* Write dir/MANIFEST of the named files; sorts them. */
-int ckpt_write_manifest(const char *dir, const char **name, size_t n, struct err *err);
+int ckpt_write_manifest(const char *dir, char **name, size_t n, struct err *err);
 
 /* The steps of the checkpoints in a run's directory, in order (caller frees): how many, or -1.  With clean what a killed
  * run left is removed. */

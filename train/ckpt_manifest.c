@@ -229,7 +229,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-int ckpt_write_manifest(const char *dir, const char **name, size_t n, struct err *err)
+int ckpt_write_manifest(const char *dir, char **name, size_t n, struct err *err)
 {
     size_t cap = 64 + n * (HEX + 24 + PATH_MOST) + HEX + 16, at;
     char *text = xmalloc(cap), *path = tree_join(dir, NAME), hex[HEX + 1];

@@ -220,6 +220,16 @@ static int check(const struct config *c, const char *name, struct err *err)
     return 0;
 }
 
+static int unknown_type(const char *name, const char *type, struct err *err)
+{
+    char known[200] = "";
+    size_t n = 0;
+
+    for (int i = 0; arch_all[i] && n < sizeof known; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", arch_all[i]->model_type);
+    return err_set(err, "%s: no such model_type: '%.100s': known are %s", name, type, known);
+}
+
 static int fill(struct config *c, const char *name, struct err *err)
 {
     const char *type;
@@ -231,7 +241,7 @@ static int fill(struct config *c, const char *name, struct err *err)
         return err_set(err, "%s: 'model_type' is missing", name);
     c->arch = arch_find(type);
     if (!c->arch)
-        return err_set(err, "%s: no such model_type: '%s'", name, type);
+        return unknown_type(name, type, err);
     tables[0] = c->arch->keys;
     tables[1] = c->arch->more_keys;
     tables[2] = common_keys;

@@ -314,10 +314,9 @@ static int make_tmp(const char *tmp, struct err *err)
 static int save_beside(struct convert *c, const char *dir, struct err *err)
 {
     static const char *const torch[] = { [DTYPE_F32] = "float32", [DTYPE_BF16] = "bfloat16", [DTYPE_F16] = "float16" };
-    const char *name[CKPT_TOKENIZER];
+    struct ckpt_names names = { 0 };
     char *path = tree_join(dir, "config.json");
     struct io_map m;
-    size_t n;
     int rc = io_map(&m, c->config_file, err);
 
     if (rc == 0) {
@@ -325,7 +324,10 @@ static int save_beside(struct convert *c, const char *dir, struct err *err)
         io_unmap(&m);
     }
     free(path);
-    return rc < 0 ? -1 : ckpt_copy_tokenizer(c->beside, dir, name, &n, err);
+    if (rc == 0)
+        rc = ckpt_copy_tokenizer(c->beside, dir, &names, err);
+    ckpt_names_release(&names);
+    return rc;
 }
 
 static int fill(struct convert *c, const char *tmp, struct err *err)

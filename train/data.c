@@ -267,12 +267,9 @@ bool data_has_splits(const struct data *d)
     return d->kind == &kind_index;
 }
 
-const uint8_t *data_fingerprint(const struct data *d)
+const struct stream_header *data_stream(const struct data *d)
 {
-    static const uint8_t none[32];
-    const struct stream_header *h = d->r ? stream_header(d->r) : NULL;
-
-    return h && memcmp(h->fingerprint, none, sizeof none) != 0 ? h->fingerprint : NULL;
+    return d->r ? stream_header(d->r) : NULL;
 }
 
 /* Index of the first of n tokens that is not in [0, vocab), or n. */

@@ -53,8 +53,8 @@ int64_t data_length(const struct data *d);
 int64_t data_count(const struct data *d);
 /* Does `split` cut it into training, validation and test (a .bin/.idx)? */
 bool data_has_splits(const struct data *d);
-/* Fingerprint of the tokenizer of a stream, or NULL (none, or .bin/.idx). */
-const uint8_t *data_fingerprint(const struct data *d);
+/* The header of a stream, or NULL (.bin/.idx). */
+const struct stream_header *data_stream(const struct data *d);
 
 /* Sequence k: 1; 0: the end (a pipe's, or the last of `once`); -1.  Rows of a file go on with another
  * epoch; a .bin/.idx has what `samples` asked for.  From a pipe k must grow by one a call, but the first

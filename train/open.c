@@ -1,6 +1,7 @@
 #include "train/open.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "libcommon/base/tree.h"
@@ -24,15 +25,21 @@ int open_model(struct model *m, const char *dir, struct err *err)
 
 struct tokenizer *open_tokenizer(const char *path, const char *dir, struct err *err)
 {
-    if (path || tree_holds(dir, "tokenizer.json"))
+    char *file = tokenizer_file(path ? path : dir, err);
+
+    free(file);
+    if (file)
         return tokenizer_open(path ? path : dir, err);
-    err_set(err, "%s: no tokenizer.json is in it: name the model's tokenizer with -t", dir);
+    if (!path)
+        err_set(err, "%s: no tokenizer is in it, by none of the names of lmtokenize(1): name the model's with -t", dir);
     return NULL;
 }
 
 struct chat *open_chat(const char *path, const char *dir, struct err *err)
 {
-    struct stat st;
+    char *of = path ? tokenizer_dir(path) : NULL;
+    struct chat *c = chat_open(of ? of : dir, err);
 
-    return chat_open(path && stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? path : dir, err);
+    free(of);
+    return c;
 }

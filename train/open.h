@@ -13,7 +13,7 @@ int open_model(struct model *m, const char *dir, struct err *err);
 /* tokenizer_open() of path (the option -t), or of the model's directory where path is NULL. */
 struct tokenizer *open_tokenizer(const char *path, const char *dir, struct err *err);
 
-/* chat_open() of the tokenizer's directory, where path is one, or of the model's. */
+/* chat_open() of the directory that path stands for (tokenizer_dir()), or of the model's. */
 struct chat *open_chat(const char *path, const char *dir, struct err *err);
 
 #endif

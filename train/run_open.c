@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/mem.h"
+#include "libcommon/data/tokenize.h"
 #include "libcommon/text/tokenizer.h"
 #include "train/open.h"
 #include "train/run_in.h"
@@ -62,30 +63,19 @@ static char *directory_of(const char *path)
     return dir;
 }
 
-static bool holds_tokenizer(const char *dir)
-{
-    char path[4096];
-    struct stat st;
-
-    return snprintf(path, sizeof path, "%s/tokenizer.json", dir) < (int)sizeof path && stat(path, &st) == 0;
-}
-
-/* The directory that tokenizer= names, or a tokenizer.json in it; else that of the model or of its config, where
- * a tokenizer is. */
+/* What tokenizer= names, or the directory of the model or of its config, where a tokenizer is. */
 static int find_tokenizer(struct run *r, struct err *err)
 {
     const struct run_options *o = r->o;
-    struct stat st;
+    const char *named = o->tokenizer;
+    char *file;
 
-    if (o->tokenizer && stat(o->tokenizer, &st) < 0)
-        return err_set(err, "tokenizer=%s:", o->tokenizer);
-    if (o->tokenizer) {
-        r->tokenizer = S_ISDIR(st.st_mode) ? xstrdup(o->tokenizer) : directory_of(o->tokenizer);
-        return holds_tokenizer(r->tokenizer) ? 0
-                                             : err_set(err, "tokenizer=%s: no tokenizer.json is there", o->tokenizer);
-    }
-    r->tokenizer = is_directory(o->model) ? xstrdup(o->model) : directory_of(o->model);
-    if (holds_tokenizer(r->tokenizer))
+    r->tokenizer = named ? xstrdup(named) : is_directory(o->model) ? xstrdup(o->model) : directory_of(o->model);
+    file = tokenizer_file(r->tokenizer, err);
+    free(file);
+    if (named)
+        return file && tokenizer_each_file(named, NULL, NULL, err) == 0 ? 0 : err_prefix(err, "tokenizer");
+    if (file)
         return 0;
     free(r->tokenizer);
     r->tokenizer = NULL;
@@ -94,17 +84,29 @@ static int find_tokenizer(struct run *r, struct err *err)
     return 0;
 }
 
+static bool has_fingerprint(const struct stream_header *h)
+{
+    static const uint8_t unknown[sizeof h->fingerprint];
+
+    return h && memcmp(h->fingerprint, unknown, sizeof unknown) != 0;
+}
+
 /* Tokens of different tokenizers do not go together. */
 static int check_fingerprints(const struct run *r, struct err *err)
 {
-    const uint8_t *train = data_fingerprint(r->train.data);
-    const uint8_t *valid = r->valid.data ? data_fingerprint(r->valid.data) : NULL;
+    const struct stream_header *train = data_stream(r->train.data);
+    const struct stream_header *valid = r->valid.data ? data_stream(r->valid.data) : NULL;
     struct tokenizer *t;
-    int rc = 0;
+    int rc;
 
-    if (train && valid && memcmp(train, valid, 32) != 0)
-        return err_set(err, "%s and %s: tokens of different tokenizers, by their fingerprints", r->o->data, r->o->valid);
-    if (!train || !r->tokenizer)
+    if (has_fingerprint(train) && has_fingerprint(valid)) {
+        if (memcmp(train->fingerprint, valid->fingerprint, sizeof train->fingerprint) != 0)
+            return err_set(err, "%s and %s: tokens of different tokenizers, by their fingerprints", r->o->data, r->o->valid);
+        if (train->vocab_size && valid->vocab_size && train->vocab_size != valid->vocab_size)
+            return err_set(err, "%s and %s: tokens of different tokenizers, of %u and %u tokens", r->o->data, r->o->valid,
+                           train->vocab_size, valid->vocab_size);
+    }
+    if (!has_fingerprint(train) || !r->tokenizer)
         return 0;
     t = tokenizer_open(r->tokenizer, err);
     if (!t) {
@@ -112,8 +114,7 @@ static int check_fingerprints(const struct run *r, struct err *err)
         r->o->warn(err->msg);
         return 0;
     }
-    if (memcmp(tokenizer_info(t)->fingerprint, train, 32) != 0)
-        rc = err_set(err, "%s: tokens of another tokenizer than %s, by their fingerprints", r->o->data, r->tokenizer);
+    rc = tokenize_check(train, r->o->data, tokenizer_info(t), r->tokenizer, err);
     tokenizer_free(t);
     return rc;
 }

@@ -21,6 +21,21 @@ void tokenize_header(const struct tokenize_options *o, const struct tokenizer_in
     h->flags = o->empty == TOKENIZE_BOUNDARY && !o->n_prefix && !o->n_suffix ? STREAM_SEGMENTS : 0;
 }
 
+int tokenize_check(const struct stream_header *h, const char *name, const struct tokenizer_info *info, const char *tokenizer,
+                   struct err *err)
+{
+    static const uint8_t unknown[sizeof h->fingerprint];
+
+    if (memcmp(h->fingerprint, unknown, sizeof unknown) == 0)
+        return 0;
+    if (memcmp(h->fingerprint, info->fingerprint, sizeof unknown) != 0)
+        return err_set(err, "%s: made with another tokenizer than %s", name, tokenizer);
+    if (h->vocab_size && h->vocab_size != info->vocab_size)
+        return err_set(err, "%s: made with another tokenizer than %s: of %u tokens, not %u", name, tokenizer, h->vocab_size,
+                       info->vocab_size);
+    return 0;
+}
+
 void tokenize_init(struct tokenize *t, const struct tokenize_options *o)
 {
     *t = (struct tokenize){ .o = o, .encoder = o->tokenizer && !o->ids ? tokenizer_encoder_new(o->tokenizer) : NULL };

@@ -36,6 +36,11 @@ struct tokenize_options {
  * tokenizer (all TOKENIZER_NONE and 0 without one). */
 void tokenize_header(const struct tokenize_options *o, const struct tokenizer_info *info, struct stream_header *h);
 
+/* Were the tokens made by this tokenizer?  An error names both, by name and tokenizer, as paths.  A stream that knows
+ * of none, or not how many tokens there are, is not held against it. */
+int tokenize_check(const struct stream_header *h, const char *name, const struct tokenizer_info *info, const char *tokenizer,
+                   struct err *err);
+
 struct tokenize {
     const struct tokenize_options *o; /* borrowed */
     struct tokenizer_encoder *encoder;

@@ -43,6 +43,16 @@ struct tokenizer_info {
 struct tokenizer *tokenizer_open(const char *path, struct err *err);
 /* The same; pattern, for files that have none: a name of lmtokenize(1), or a regular expression; NULL: none. */
 struct tokenizer *tokenizer_open_pattern(const char *path, const char *pattern, struct err *err);
+/* The file of a directory that tokenizer_open() reads, or the path of a file itself; free().  NULL: the directory holds
+ * none of the names that err lists. */
+char *tokenizer_file(const char *path, struct err *err);
+/* The directory that stands for the same tokenizer: path, or that of a file which is its tokenizer_file(); free().
+ * NULL: the file is another one. */
+char *tokenizer_dir(const char *path);
+/* Hand out the files that the tokenizer may consist of, with the names by which a directory that holds a copy of them
+ * stands for it.  take NULL: see whether it can be done.  -1 when it cannot, or take() fails. */
+int tokenizer_each_file(const char *path, int (*take)(void *ctx, const char *path, const char *name, struct err *err), void *ctx,
+                        struct err *err);
 /* From memory; config may be NULL.  The bytes need not outlive the call. */
 struct tokenizer *tokenizer_parse(const void *json, size_t n, const void *config, size_t config_n, const char *name,
                                   struct err *err);

@@ -118,8 +118,8 @@ static int put_config(struct vocab *v)
         snprintf(text, sizeof text, ",\"%s\":", roles[i][1]);
         put_key(out, text, role[i], "");
     }
-    tokenizer_puts(out, v->add_bos ? ",\"add_bos_token\":true" : "");
-    tokenizer_puts(out, v->add_eos ? ",\"add_eos_token\":true" : "");
+    tokenizer_puts(out, v->add_bos ? ",\"add_bos_token\":true" : ",\"add_bos_token\":false");
+    tokenizer_puts(out, v->add_eos ? ",\"add_eos_token\":true" : ",\"add_eos_token\":false");
     tokenizer_puts(out, "}");
     return 0;
 }

@@ -36,6 +36,7 @@ struct tokenizer_loader {
 /* A loader: the files that are its own, and what fills t from one. */
 struct tokenizer_format {
     const char *name;
+    const char *file;   /* what such a file is looked for by in a directory, whatever it holds; NULL: it depends */
     bool takes_pattern; /* the file has none itself */
     bool (*is)(const struct tokenizer_source *s);
     int (*load)(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
@@ -58,8 +59,6 @@ const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source
 /* What loaders end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
 void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
 
-/* The file that holds the tokenizer of a directory, or the path of a file itself; free().  NULL on error. */
-char *tokenizer_file(const char *path, struct err *err);
 /* The last part of a path. */
 const char *tokenizer_base_name(const char *path);
 

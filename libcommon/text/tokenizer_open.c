@@ -21,14 +21,16 @@ static bool is_spm(const struct tokenizer_source *s)
     return spm_sniff(s->data, s->n);
 }
 
+#define CONFIG "tokenizer_config.json"
+
 /* The first that knows a file takes it. */
 static const struct tokenizer_format formats[] = {
-    { "gguf", true, is_gguf, tokenizer_load_gguf },
-    { "SentencePiece model", false, is_spm, tokenizer_load_spm },
-    { "tiktoken ranks", true, tokenizer_is_ranks, tokenizer_load_ranks },
-    { "vocabulary and merges", true, tokenizer_is_vocab, tokenizer_load_vocab_merges },
-    { "tokenizer.json", false, tokenizer_is_json, tokenizer_load },
-    { "vocab.txt", false, tokenizer_is_words, tokenizer_load_words },
+    { "gguf", NULL, true, is_gguf, tokenizer_load_gguf },
+    { "SentencePiece model", "tokenizer.model", false, is_spm, tokenizer_load_spm },
+    { "tiktoken ranks", NULL, true, tokenizer_is_ranks, tokenizer_load_ranks },
+    { "vocabulary and merges", NULL, true, tokenizer_is_vocab, tokenizer_load_vocab_merges },
+    { "tokenizer.json", "tokenizer.json", false, tokenizer_is_json, tokenizer_load },
+    { "vocab.txt", NULL, false, tokenizer_is_words, tokenizer_load_words },
 };
 
 /* The names of the file of merges beside a vocabulary, by how both end. */
@@ -139,7 +141,7 @@ static char *find_ending(const char *dir, const char *end)
 /* The tokenizer class that the directory brings with it has no fast variant, which alone reads tokenizer.json. */
 static bool is_slow(const char *dir)
 {
-    char *path = join(dir, "tokenizer_config.json");
+    char *path = join(dir, CONFIG);
     const struct json_value *v = NULL, *fast;
     struct io_map m = { 0 };
     struct arena a;
@@ -147,7 +149,7 @@ static bool is_slow(const char *dir)
     bool slow;
 
     arena_init(&a);
-    if (exists(dir, "tokenizer_config.json") && io_map(&m, path, &err) == 0)
+    if (exists(dir, CONFIG) && io_map(&m, path, &err) == 0)
         v = json_tree(&a, m.data, m.size, path, &err);
     v = json_get(json_get(v, "auto_map"), "AutoTokenizer");
     fast = json_at(v, 1);
@@ -180,6 +182,91 @@ char *tokenizer_file(const char *path, struct err *err)
     return NULL;
 }
 
+char *tokenizer_dir(const char *path)
+{
+    const char *base = tokenizer_base_name(path);
+    size_t n = (size_t)(base - path);
+    char *dir, *file;
+    struct stat st;
+    struct err ignored;
+    bool same;
+
+    if (stat(path, &st) < 0)
+        return NULL;
+    if (S_ISDIR(st.st_mode))
+        return xstrdup(path);
+    dir = n ? memcpy(xcalloc(n + 1, 1), path, n > 1 ? n - 1 : n) : xstrdup(".");
+    file = tokenizer_file(dir, &ignored);
+    same = file && strcmp(tokenizer_base_name(file), base) == 0;
+    free(file);
+    if (same)
+        return dir;
+    free(dir);
+    return NULL;
+}
+
+struct taking {
+    const char *dir;
+    int (*take)(void *ctx, const char *path, const char *name, struct err *err);
+    void *ctx;
+    struct err *err;
+};
+
+/* A file of the directory, where it is there. */
+static int take_file(const struct taking *g, const char *name)
+{
+    char *path = join(g->dir, name);
+    int rc = exists(g->dir, name) && g->take ? g->take(g->ctx, path, name, g->err) : 0;
+
+    free(path);
+    return rc;
+}
+
+/* A file that no directory stands for, under the name that it is looked for by. */
+static int take_alone(const struct taking *g, const char *path)
+{
+    struct io_map m;
+    struct tokenizer_source s = { .name = path };
+    const struct tokenizer_format *f;
+    struct tokenizer *t;
+    int rc;
+
+    if (io_map(&m, path, g->err) < 0)
+        return -1;
+    s.data = m.data;
+    s.n = m.size;
+    f = tokenizer_format_of(&s);
+    if (f && !f->file) {
+        rc = err_set(g->err, "%s: %s, which is not found in its directory by that name", path, f->name);
+    } else if (f && g->take) {
+        rc = g->take(g->ctx, path, f->file, g->err);
+    } else {
+        t = tokenizer_parse_source(&s, g->err);
+        rc = t ? 0 : -1;
+        tokenizer_free(t);
+    }
+    io_unmap(&m);
+    return rc;
+}
+
+int tokenizer_each_file(const char *path, int (*take)(void *ctx, const char *path, const char *name, struct err *err), void *ctx,
+                        struct err *err)
+{
+    char *dir = tokenizer_dir(path), *found;
+    struct taking g = { dir, take, ctx, err };
+    int rc = dir ? take_file(&g, CONFIG) : take_alone(&g, path);
+
+    for (int i = 0; i < FILES && dir && rc == 0; i++) {
+        found = *files[i] == '*' ? find_ending(dir, files[i] + 1) : xstrdup(files[i]);
+        rc = found ? take_file(&g, found) : 0;
+        free(found);
+    }
+    for (size_t i = 0; i < sizeof besides / sizeof *besides && dir && rc == 0; i++)
+        rc = take_file(&g, besides[i].merges);
+    free(dir);
+    return rc;
+}
+
 static char *beside(const char *file, size_t dir_n, const char *name)
 {
     char *path = xmalloc(dir_n + strlen(name) + 1);
@@ -189,14 +276,14 @@ static char *beside(const char *file, size_t dir_n, const char *name)
     return path;
 }
 
-/* Map what belongs to a file: tokenizer_config.json of the directory that was named, or of a vocabulary's, which says
- * nothing alone; the merges beside a vocabulary, by how its name ends. */
-static int map_others(const char *path, const char *file, struct io_map *config, struct io_map *merges, struct err *err)
+/* Map what belongs to a file: tokenizer_config.json of the directory that it is the tokenizer of, or of a vocabulary's,
+ * which says nothing alone; the merges beside a vocabulary, by how its name ends. */
+static int map_others(const char *file, struct io_map *config, struct io_map *merges, struct err *err)
 {
     const char *base = tokenizer_base_name(file);
-    bool dir = strcmp(path, file) != 0, vocab = ends_with(file, "vocab.txt");
+    bool vocab = ends_with(file, "vocab.txt");
+    char *name, *dir = tokenizer_dir(file);
     struct stat st;
-    char *name;
     int rc = 0;
 
     for (size_t i = 0; i < sizeof besides / sizeof *besides && rc == 0; i++)
@@ -206,10 +293,11 @@ static int map_others(const char *path, const char *file, struct io_map *config,
             free(name);
             vocab = true;
         }
-    name = beside(file, (size_t)(base - file), "tokenizer_config.json");
+    name = beside(file, (size_t)(base - file), CONFIG);
     if (rc == 0 && (dir || vocab) && stat(name, &st) == 0)
         rc = io_map(config, name, err);
     free(name);
+    free(dir);
     return rc;
 }
 
@@ -219,7 +307,7 @@ struct tokenizer *tokenizer_open_pattern(const char *path, const char *pattern, 
     struct io_map data = { 0 }, config = { 0 }, merges = { 0 };
     struct tokenizer *t = NULL;
 
-    if (file && io_map(&data, file, err) == 0 && map_others(path, file, &config, &merges, err) == 0) {
+    if (file && io_map(&data, file, err) == 0 && map_others(file, &config, &merges, err) == 0) {
         struct tokenizer_source s = {
             .name = file, .data = data.data, .n = data.size, .config = config.data, .config_n = config.size,
             .merges = merges.data, .merges_n = merges.size, .pattern = pattern,

@@ -264,6 +264,26 @@ static void put_special(const struct spm *m, struct tokenizer_text *json)
     tokenizer_puts(json, "]");
 }
 
+static bool says(const struct json_value *config, const char *key)
+{
+    const struct json_value *v = json_get(config, key);
+
+    return v && (v->type == JSON_TRUE || v->type == JSON_FALSE);
+}
+
+/* Where tokenizer_config.json does not tell: as LlamaTokenizer a text begins with BOS, as T5Tokenizer it ends with EOS. */
+static void put_around(struct tokenizer *t, const struct spm_info *info, const struct json_value *config)
+{
+    if (info->model == SPM_BPE && info->bos != SPM_NONE && !says(config, "add_bos_token")) {
+        t->info.prefix = &t->info.bos;
+        t->info.n_prefix = 1;
+    }
+    if (info->model == SPM_UNIGRAM && info->eos != SPM_NONE && !says(config, "add_eos_token")) {
+        t->info.suffix = &t->info.eos;
+        t->info.n_suffix = 1;
+    }
+}
+
 int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
     struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
@@ -290,8 +310,10 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     rc = !list || (s->config && !settings) ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, list, settings);
     if (rc == 0)
         rc = tokenizer_make_sets(t, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
-    if (rc == 0)
+    if (rc == 0) {
+        put_around(t, spm_info(m), settings);
         tokenizer_load_config(&l, settings);
+    }
     arena_release(&l.scratch);
     free(json.v);
     return rc;

@@ -111,9 +111,9 @@ is 'or than that of -t' 1 '' 'lmeval: own.tks: made with another tokenizer than 
 ok 'that of -t' lmeval ppl -m m -t other.json other.tks
 mkdir bare run run/step_3
 cp m/config.json m/model.safetensors bare
-is 'a model without tokenizer' 0 '*' '~lmeval: own.tks: not known whether its tokenizer is the model'"'"'s: bare: no tokenizer.json' lmeval ppl -m bare own.tks
+is 'a model without tokenizer' 0 '*' '~lmeval: own.tks: not known whether its tokenizer is the model'"'"'s: bare: no tokenizer is in it' lmeval ppl -m bare own.tks
 ok 'quiet' sh -c 'lmeval ppl -q -m bare own.tks 2>err && [ ! -s err ]'
-is 'text needs one' 1 '' '~bare: no tokenizer.json is in it: name the model'"'"'s tokenizer with -t' lmeval ppl -m bare a.txt
+is 'text needs one' 1 '' '~bare: no tokenizer is in it, by none of the names of lmtokenize(1): name the model'"'"'s with -t' lmeval ppl -m bare a.txt
 is 'a run is no model' 1 '' 'lmeval: run: a run, not a model: name a checkpoint in it, the newest is step_3\n' lmeval ppl -m run a.txt
 head -c 150 s.tks >cut.tks
 is 'a cut stream' 1 '' '~cut.tks: byte 150: truncated' lmeval ppl -m m cut.tks

@@ -131,7 +131,19 @@ mkdir -p run/step_9 run/step_10 bare
 is 'a run is no model' 1 '' 'lmgen: run: a run, not a model: name a checkpoint in it, the newest is step_10\n' lmgen -m run a
 is 'nor is its config.json' 1 '' '~m/config.json: not a directory' lmgen -m m/config.json a
 cp m/config.json m/model.safetensors bare
-is 'a model without tokenizer' 1 '' 'lmgen: bare: no tokenizer.json is in it: name the model'"'"'s tokenizer with -t\n' lmgen -m bare a
+is 'a model without tokenizer' 1 '' 'lmgen: bare: no tokenizer is in it, by none of the names of lmtokenize(1): name the model'"'"'s with -t\n' lmgen -m bare a
+# SentencePiece's: found beside the model and by name; 2 is </s>, and 3 follows it, the first merge
+mkdir sp && cp m/config.json m/model.safetensors sp
+echo 'ab ab ab' >ab.txt
+lmvocab -q --type sp-bpe -n 8 --from txt -o sp/tokenizer.model ab.txt
+echo '{"eos_token":"</s>","chat_template":"{{ messages[0].content }}{{ eos_token }}"}' >sp/tokenizer_config.json
+third=$(echo 3 | lmtokenize -d --from ids --to txt -t sp)
+ok 'there is a third piece' test -n "$third"
+is 'a .model beside the model' 0 "$third" '' lmgen -m sp -n 1 'a</s>'
+is 'BOS is put in front: 2, 3 follow it' 0 "$third" '' lmgen -m sp -n 2 ''
+is '-t FILE.model' 0 "$third" '' lmgen -m bare -t sp/tokenizer.model -n 1 'a</s>'
+is '--chat, -t FILE.model' 0 "$third" '' lmgen -m bare -t sp/tokenizer.model --chat -n 1 b
+is '--chat, -t DIR' 0 "$third" '' lmgen -m bare -t sp --chat -n 1 b
 cp -r m cut && head -c 1000 m/model.safetensors >cut/model.safetensors
 is 'cut weights' 1 '' '~cut/model.safetensors' lmgen -m cut --ids 1
 is 'a full disk' 1 '' '~No space left' sh -c 'lmgen -m m --ids 1 >/dev/full'

@@ -155,8 +155,8 @@ is '--eod of an id that is none' 2 '' "~--eod: '293' is not in the vocabulary" l
 is '--bos of a tokenizer that has none' 2 '' '~puts nothing in front' sh -c "lmtokenize --from ids --vocab-size 4 --bos"
 is '--empty eod without --eod' 2 '' '~--empty eod needs --eod' lmtokenize -t $t --empty eod
 is '-d to a stream' 2 '' '~-d reads a stream or ids' lmtokenize -t $t -d --to stream
-is 'text out without -d' 2 '' '~text is written, and a stream read but for --to ids, with -d' lmtokenize -t $t --to txt
-is 'a stream to a stream' 2 '' '~text is written, and a stream read but for --to ids, with -d' lmtokenize -t $t --from stream
+is 'text out without -d' 2 '' '~--to txt: text is what -d writes' lmtokenize -t $t --to txt
+is 'a stream to a stream' 2 '' '~--from stream: to text it is turned by -d, to ids by --to ids' lmtokenize -t $t --from stream
 is '--eod with a stream' 2 '' '~nor with --from stream' lmtokenize -t $t --from stream --to ids --eod=1
 is '--eos of a tokenizer that has none' 2 '' '~puts nothing behind a text (a token between documents: --eod)' lmtokenize --from ids --vocab-size 4 --eos
 is '--bos with -d' 2 '' '~do not go with -d' lmtokenize -t $t -d --bos

@@ -150,11 +150,29 @@ lmvocab -q -n 256 --from txt -o tok/tokenizer.json ids
 lmvocab -q -n 300 --from txt -o tok2/tokenizer.json ids
 lmtokenize -q -t tok --from txt ids | lmpack -q -L 16 -o other.tks
 sed 's/32/256/' llama.json >bytes.json
-is 'a tokenizer that is not the data'"'"'s' 1 '' '~tokens of another tokenizer' lmtrain -q run.conf model=bytes.json data=other.tks tokenizer=tok2
-is 'no such tokenizer' 1 '' '~tokenizer=nowhere' lmtrain -q run.conf data=rows.tks tokenizer=nowhere
+is 'a tokenizer that is not the data'"'"'s' 1 '' '~other.tks: made with another tokenizer than tok2' lmtrain -q run.conf model=bytes.json data=other.tks tokenizer=tok2
+is 'no such tokenizer' 1 '' '~tokenizer: nowhere: ' lmtrain -q run.conf data=rows.tks tokenizer=nowhere
 is 'the tokenizer beside a config goes into checkpoints' 0 '' '' sh -c 'cp bytes.json tok/config.json; lmtrain -q run.conf model=tok/config.json data=other.tks out=wt && cmp wt/step_6/tokenizer.json tok/tokenizer.json'
+# a .model: beside a config, named as a file, under a name of its own
+mkdir sp && cp bytes.json sp/config.json
+lmvocab -q -n 40 --type sp-bpe --from txt -o sp/tokenizer.model ids
+cp sp/tokenizer.model own.model
+lmtokenize -q -t sp --from txt ids | lmpack -q -L 16 -o sp.tks
+is 'a .model goes into checkpoints' 0 '' '' sh -c 'lmtrain -q run.conf model=sp/config.json data=sp.tks out=ws && cmp ws/step_6/tokenizer.model own.model'
+is 'a .model of another name' 0 '' '' sh -c 'lmtrain -q run.conf model=bytes.json tokenizer=own.model data=sp.tks out=wo && cmp wo/step_6/tokenizer.model own.model && lmtokenize -q -t wo/step_6 --from txt ids | lmpack -q -L 16 | cmp - sp.tks'
+is 'a .model that is not the data'"'"'s' 1 '' '~other.tks: made with another tokenizer than sp/tokenizer.model' lmtrain -q run.conf model=bytes.json data=other.tks tokenizer=sp/tokenizer.model
+is 'a directory without tokenizer' 1 '' '~tokenizer: t1: no tokenizer in the directory: neither tokenizer.json, tokenizer.model' lmtrain -q run.conf data=rows.tks tokenizer=t1
+is 'a file that is no tokenizer' 1 '' '~tokenizer: llama.json: there is no model' lmtrain -q run.conf data=rows.tks tokenizer=llama.json
+is 'a tokenizer that no directory holds so' 1 '' '~tokenizer: x.tiktoken: tiktoken ranks, which is not found in its directory by that name' sh -c 'echo "YQ== 0" >x.tiktoken; cp x.tiktoken a.tiktoken; lmtrain -q run.conf data=rows.tks tokenizer=x.tiktoken'
+# one added token more: the same fingerprint, another size
+mkdir sp41 && cp own.model sp41/tokenizer.model
+echo '{"added_tokens_decoder":{"40":{"content":"<|x|>","special":true}}}' >sp41/tokenizer_config.json
+lmtokenize -q -t sp41 --from txt ids | lmpack -q -L 16 -o sp41.tks
+is 'data of the same pieces and more' 1 '' '~sp41.tks: made with another tokenizer than sp: of 41 tokens, not 40' lmtrain -q run.conf model=sp/config.json tokenizer=sp data=sp41.tks
+is 'as valid=' 1 '' '~sp.tks and sp41.tks: tokens of different tokenizers, of 40 and 41 tokens' lmtrain -q run.conf model=bytes.json data=sp.tks valid=sp41.tks eval_interval=2 eval_iters=1
+is 'decoded' 1 '' '~made with another tokenizer than sp: of 41 tokens, not 40' sh -c 'lmtokenize -t sp41 --from txt ids | lmtokenize -d -t sp'
 is 'a cut config' 1 '' '~cut.json' sh -c 'head -c 50 llama.json >cut.json; lmtrain -q run.conf model=cut.json data=rows.tks'
-is 'another family' 1 '' "~no such model_type: 'bert'" sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
+is 'another family' 1 '' "~no such model_type: 'bert': known are llama, mistral, " sh -c 'sed s/llama/bert/ llama.json >bert.json; lmtrain -q run.conf model=bert.json data=rows.tks'
 while read -r where key value message; do
     sed "s/\"vocab_size\"/\"$key\": $value, &/" $where.json >odd.json
     is "config: $key: $value" 1 '' "~$message" lmtrain -q run.conf model=odd.json data=rows.tks

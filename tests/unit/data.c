@@ -99,7 +99,7 @@ static void test_split(const char *root, const char *name, const struct json_val
     if (!d)
         return;
     row_init(&row, o.length);
-    OK(data_get(d, (uint64_t)data_count(d), &row, &err) == 0 && !data_fingerprint(d));
+    OK(data_get(d, (uint64_t)data_count(d), &row, &err) == 0 && !data_stream(d));
     data_close(d);
     o.once = false;
     o.vocab = 500;
@@ -236,7 +236,7 @@ static void test_rows(size_t s)
     row_init(&row, shapes[s].length);
     d = data_open(&o, &err);
     OKF(d, "%s", err.msg);
-    OK(data_length(d) == shapes[s].length && data_count(d) == (int64_t)n && data_fingerprint(d)[0] == 7);
+    OK(data_length(d) == shapes[s].length && data_count(d) == (int64_t)n && data_stream(d)->fingerprint[0] == 7);
     for (uint64_t k = 0; k < 2 * n; k += step, asked++)
         good += data_get(d, k, &row, &err) == 1 && is_row(&row, shapes[s].flags, shapes[s].length, k % n);
     OKF(good == asked, "%zu: %d of %d: %s", s, (int)good, (int)asked, err.msg);
