@@ -16,7 +16,6 @@
 #include "libcommon/data/source.h"
 #include "libcommon/data/stream.h"
 #include "libcommon/data/tokenize.h"
-#include "libcommon/text/tokenizer.h"
 #include "libcommon/text/unicode.h"
 #include "train/infer.h"
 #include "train/rope.h"

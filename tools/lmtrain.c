@@ -38,7 +38,7 @@ static struct run_options o = {
 /* clang-format off */
 static const struct opt opts[] = {
     { 0, "model", OPT_STR, &o.model, "DIR|FILE", "model directory to start from, or a config.json for fresh weights", 0, 0 },
-    { 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "whose tokenizer's files go into checkpoints; default model=", 0, 0 },
+    { 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR|FILE", "whose tokenizer's files go into checkpoints; default model=", 0, 0 },
     { 0, "data", OPT_STR, &o.data, "PREFIX|FILE|-", "PREFIX.bin and .idx, a token stream of rows, or rows from a pipe", 0, 0 },
     { 0, "valid", OPT_STR, &o.valid, "PREFIX|FILE", "validation data; default the validation split of data=", 0, 0 },
     { 0, "split", OPT_STR, &o.split, "A,B,C", "shares of PREFIX for training, validation, test", 0, 0 },

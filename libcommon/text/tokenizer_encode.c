@@ -392,6 +392,7 @@ int tokenizer_encode(struct tokenizer_encoder *e, const char *text, size_t n, en
         return err_set(err, "byte %zu: invalid UTF-8: 0x%02x", valid, (unsigned)(uint8_t)text[valid]);
     e->special = special;
     e->first = n ? (size_t)utf8_decode(text, n, &cp) : 0;
+    e->first += n && !e->first; /* a byte that is no UTF-8 */
     e->out = out;
     e->err = err;
     if (encode_split(e, &e->t->raw, text, n, encode_raw) == 0)

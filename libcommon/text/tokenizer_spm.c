@@ -242,7 +242,27 @@ static int normalise(const void *args, const char *text, size_t n, size_t *first
     return 1;
 }
 
+/* The same without the space in front of what is not the beginning of the text. */
+static int normalise_first(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
+{
+    normalise(args, text, n, first, out, err);
+    if (!*first && out->n)
+        memmove(out->v, out->v + 1, --out->n);
+    return 1;
+}
+
 static const struct tokenizer_step_row normalizer = { .type = "SentencePiece", .rewrite = normalise };
+static const struct tokenizer_step_row normalizer_first = { .type = "SentencePiece", .rewrite = normalise_first };
+
+/* How segments between special tokens begin: each as a text does (the default), or with "legacy":false none but the
+ * first.  Where spaces are squeezed too that is another rule: the default here. */
+static const struct tokenizer_step_row *normalizer_of(const struct spm_info *info, const struct json_value *config)
+{
+    const struct json_value *legacy = json_get(config, "legacy");
+
+    return legacy && legacy->type == JSON_FALSE && info->dummy_prefix && !info->squeeze && !info->suffix ? &normalizer_first
+                                                                                                        : &normalizer;
+}
 
 /* Unknown and control pieces as added tokens, as the classes of transformers have them: found in a text only where they
  * are looked for. */
@@ -301,10 +321,10 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     t->info.bos = spm_info(m)->bos;
     t->info.eos = spm_info(m)->eos;
     t->info.pad = spm_info(m)->pad;
-    tokenizer_add_step(&t->normalizer, &normalizer, m);
     arena_init(&l.scratch);
     if (s->config)
         settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
+    tokenizer_add_step(&t->normalizer, normalizer_of(spm_info(m), settings), m);
     put_special(m, &json);
     list = json_tree(&l.scratch, json.v, json.n, s->name, err);
     rc = !list || (s->config && !settings) ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, list, settings);

@@ -17,6 +17,23 @@ for which in gpt2 llama3 qwen2; do
     done
 done
 
+# special tokens in the texts of a .model, and what stands around them, as transformers' slow classes do (make_slow.py)
+spm=$SRC/tests/golden/spm
+mkdir spm
+slow() { grep "\"model\":\"$1\".*\"legacy\":$2" $spm/slow.jsonl | sed 's/.*"'$3'":\[\([^]]*\)\].*/\1/; s/,/ /g'; }
+for which in 'bpe true --bos' 'bpe_ties true --bos' 'bpe_ties false --bos' 'unigram true --eos' 'unigram_bytes true --eos'; do
+    set -- $which
+    cp $spm/$1.model spm/tokenizer.model
+    echo "{\"legacy\":$2}" >spm/tokenizer_config.json
+    grep "\"model\":\"$1\".*\"legacy\":$2" $spm/slow.jsonl >texts
+    slow $1 $2 ids >want
+    ok "$1.model, legacy $2" sh -c "[ -s want ] && lmtokenize -t spm --special parse --to ids texts | cmp - want"
+    slow $1 $2 around >want
+    ok "$1.model, legacy $2, named itself, $3" sh -c "lmtokenize -t spm/tokenizer.model --special parse $3 --to ids texts | cmp - want"
+done
+is 'add_bos_token:false' 2 '' '~--bos: the tokenizer puts nothing in front' sh -c "cp $spm/bpe.model spm/tokenizer.model; echo '{\"add_bos_token\":false}' >spm/tokenizer_config.json; lmtokenize -t spm --bos"
+is '--special error' 1 '' "~special token '<s>' in the text" sh -c "echo 'a<s>' | lmtokenize -t $spm/bpe.model --from txt --special error --to ids"
+
 # text to ids and back
 is 'txt' 0 '261 264 265\n\n64\n' '' txt 'hello world\n\na'
 is 'a line that ends in CR LF' 0 '64\n64\n' '' txt 'a\r\na\n'
