@@ -214,6 +214,10 @@ for f in $(cd run/step_2 && find . -type f); do
 done
 
 # tokenizers that are no tokenizer.json
+mkdir sp && cp tiny.json sp/config.json && cp "$SRC/tests/golden/spm/unigram.model" sp/tokenizer.model
+has 'a .model of a model directory' SentencePiece tokenizer sp
+has 'its suffix, the EOS' 2 suffix sp
+has 'the same of the file' 2 suffix sp/tokenizer.model
 printf 'YQ== 0\nYg== 1\nYWI= 2\n' >gpt2.tiktoken
 has 'ranks of tiktoken' tokenizer format gpt2.tiktoken
 has 'their scanner' gpt2 scanner gpt2.tiktoken

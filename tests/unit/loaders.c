@@ -447,6 +447,37 @@ static const char *picked(void)
     return name;
 }
 
+static int list_name(void *ctx, const char *path, const char *name, struct err *e)
+{
+    struct tokenizer_text *names = ctx;
+
+    (void)e;
+    OK(strncmp(path, "d/", 2) == 0 && strcmp(path + 2, name) == 0);
+    tokenizer_puts(names, name);
+    tokenizer_puts(names, " ");
+    return 0;
+}
+
+/* Of d, where all files are: which of them stands for it, and what belongs to it. */
+static void test_stands_for(void)
+{
+    struct tokenizer_text names = { 0 };
+    char *dir = tokenizer_dir("d/tokenizer.json"), *other = tokenizer_dir("d/tokenizer.model");
+
+    OK(dir && strcmp(dir, "d") == 0 && !other && !tokenizer_dir("absent"));
+    free(dir);
+    dir = tokenizer_dir("d");
+    OK(dir && strcmp(dir, "d") == 0);
+    free(dir);
+    OK(tokenizer_each_file("d", list_name, &names, &err) == 0 && tokenizer_each_file("d/tokenizer.json", list_name, &names, &err) == 0);
+    tokenizer_put(&names, "", 1);
+    OKF(strcmp(names.v, "tokenizer_config.json tokenizer.json tokenizer.model spiece.model tiktoken.model a.tiktoken vocab.json "
+                      "encoder.json vocab.txt tokenizer_config.json tokenizer.json tokenizer.model spiece.model tiktoken.model "
+                      "a.tiktoken vocab.json encoder.json vocab.txt ") == 0, "%s", names.v);
+    free(names.v);
+    OK(tokenizer_each_file("d/spiece.model", NULL, NULL, &err) < 0 && strstr(err.msg, "d/spiece.model: not a tokenizer"));
+}
+
 /* Files come one after the other, the one of least weight first. */
 static void test_directory(void)
 {
@@ -467,6 +498,7 @@ static void test_directory(void)
     OK(!tokenizer_open("d", &err) && strstr(err.msg, "d/tokenizer.json: not a tokenizer"));
     OK(!tokenizer_open("d/encoder.json", &err) && strstr(err.msg, "d/vocab.bpe"));
     OK(!tokenizer_open("absent", &err) && strstr(err.msg, "absent"));
+    test_stands_for();
     save("d/vocab.bpe", "#version: 0.2\n");
     save("d/encoder.json", "{\"a\":0}");
     {
