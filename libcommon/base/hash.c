@@ -32,6 +32,14 @@ static uint64_t load64(const uint8_t *p)
     return v;
 }
 
+static uint32_t load32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, 4);
+    return v;
+}
+
 uint32_t hash_crc32c_portable(uint32_t crc, const void *data, size_t n)
 {
     const uint8_t *p = data;
@@ -127,6 +135,9 @@ uint64_t hash_bytes(const void *data, size_t n, uint64_t seed)
 
     for (; n >= 8; n -= 8, p += 8)
         h = hash_mix64(h ^ load64(p)) + 0x9e3779b97f4a7c15u;
-    memcpy(&last, p, n);
+    if (n >= 4)
+        last = load32(p) | (uint64_t)load32(p + n - 4) << 8 * (n - 4);
+    else if (n)
+        last = p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
     return hash_mix64(h ^ last);
 }

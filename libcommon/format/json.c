@@ -135,6 +135,25 @@ static int32_t escape(const char *p, const char *end, size_t *len)
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + ((high - 0xd800) << 10 | (low - 0xdc00));
 }
 
+/* json_scan() for what is short, as most strings are: so far, or up to where it needs attention. */
+static inline const char *scan_short(const char *p, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+
+    for (int i = 0; i < 2 && end - p >= 8; i++, p += 8) {
+        uint64_t w, quote, slash, found;
+
+        memcpy(&w, p, 8);
+        quote = w ^ ones * '"';
+        slash = w ^ ones * '\\';
+        /* exact up to the first */
+        found = (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((w - ones * 0x20) & ~w)) & high;
+        if (found)
+            return p + __builtin_ctzll(found) / 8;
+    }
+    return p + json_scan(p, (size_t)(end - p));
+}
+
 /* The string whose opening quote is at j->p, into j->raw. */
 static bool string(struct json *j)
 {
@@ -143,7 +162,7 @@ static bool string(struct json *j)
     size_t len;
 
     for (;;) {
-        p += json_scan(p, (size_t)(j->end - p));
+        p = scan_short(p, j->end);
         if (p == j->end || (*p != '"' && *p != '\\')) {
             fail(j, p, "control character in a string");
             return false;

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
+
+#define CUTS (2 * BPE_LONGEST) /* looked up together */
 
 /* The byte that a character of the byte alphabet stands for, or -1: 33-126, 161-172 and 174-255 for
  * themselves, U+0100 and on for the others in order. */
@@ -48,122 +49,47 @@ size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain)
 
 void bpe_release(struct bpe *b)
 {
-    free(b->bytes);
-    free(b->token);
-    free(b->made.slot);
-    free(b->plain.slot);
-    free(b->index);
+    lexicon_release(&b->made);
+    lexicon_release(&b->plain);
     free(b->byte_merge);
     merges_release(&b->merges);
     *b = (struct bpe){ 0 };
 }
 
-/* A token without its n bytes, for which there is room behind b->bytes_n; NULL on error. */
-static struct bpe_token *add(struct bpe *b, size_t n, uint64_t id, struct err *err)
+int bpe_add_bytes(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
 {
-    struct bpe_token *t = NULL;
-
-    if (id > BPE_MAX_ID) {
-        err_set(err, "id %llu is above %u", (unsigned long long)id, BPE_MAX_ID);
-        return NULL;
-    }
-    if (n > UINT32_MAX) {
-        err_set(err, "a token of %zu bytes", n);
-        return NULL;
-    }
-    mem_grow(&b->bytes, &b->bytes_cap, b->bytes_n + n, 1);
-    mem_grow(&b->token, &b->cap, b->n + 1, sizeof *b->token);
-    t = &b->token[b->n++];
-    *t = (struct bpe_token){ .at = b->bytes_n, .id = (uint32_t)id };
-    return t;
+    if (!n)
+        return err_set(err, "a token of no bytes");
+    b->n++;
+    return lexicon_add(&b->made, s, n, id, BPE_MAX_ID, err);
 }
 
 int bpe_add(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
 {
-    struct bpe_token *t = add(b, n, id, err);
+    char small[256], *bytes = n <= sizeof small ? small : xmalloc(n);
+    bool plain;
+    size_t len = bpe_unspell(s, n, bytes, &plain);
+    int rc = lexicon_add(plain ? &b->plain : &b->made, bytes, len, id, BPE_MAX_ID, err);
 
-    if (!t)
-        return -1;
-    t->len = (uint32_t)bpe_unspell(s, n, b->bytes + b->bytes_n, &t->plain);
-    b->bytes_n += t->len;
-    return 0;
-}
-
-int bpe_add_bytes(struct bpe *b, const char *s, size_t n, uint64_t id, struct err *err)
-{
-    struct bpe_token *t = n ? add(b, n, id, err) : NULL;
-
-    if (!t)
-        return n ? -1 : err_set(err, "a token of no bytes");
-    memcpy(b->bytes + b->bytes_n, s, n);
-    t->len = (uint32_t)n;
-    b->bytes_n += n;
-    return 0;
-}
-
-static bool same(const struct bpe *b, const struct bpe_token *t, const char *s, size_t n)
-{
-    return t->len == n && memcmp(b->bytes + t->at, s, n) == 0;
-}
-
-/* The slot of these bytes, of which the hash is given, or the empty one where they would stand. */
-static uint32_t *slot_at(const struct bpe *b, const struct bpe_table *t, const char *s, size_t n, uint64_t hash)
-{
-    size_t mask = ((size_t)1 << t->bits) - 1, i = (size_t)hash & mask;
-
-    while (t->slot[i] && !same(b, &b->token[t->slot[i] - 1], s, n))
-        i = (i + 1) & mask;
-    return &t->slot[i];
-}
-
-static uint32_t *slot(const struct bpe *b, const struct bpe_table *t, const char *s, size_t n)
-{
-    return slot_at(b, t, s, n, hash_bytes(s, n, 0));
-}
-
-static void make_table(struct bpe_table *t, size_t n)
-{
-    for (t->bits = 4; (size_t)1 << t->bits < 2 * n; t->bits++)
-        ;
-    t->slot = xcalloc((size_t)1 << t->bits, sizeof *t->slot);
+    if (bytes != small)
+        free(bytes);
+    b->n += rc == 0;
+    return rc;
 }
 
 int bpe_index(struct bpe *b, struct err *err)
 {
-    size_t plain = 0;
+    size_t n;
 
-    for (size_t i = 0; i < b->n; i++) {
-        plain += b->token[i].plain;
-        if (b->token[i].id >= b->n_ids)
-            b->n_ids = b->token[i].id + 1;
-    }
-    make_table(&b->made, b->n - plain);
-    make_table(&b->plain, plain);
-    b->index = xcalloc(b->n_ids + 1, sizeof *b->index);
-    for (size_t i = 0; i < b->n; i++) {
-        const struct bpe_token *t = &b->token[i];
-        uint32_t *s = slot(b, t->plain ? &b->plain : &b->made, b->bytes + t->at, t->len);
-
-        if (*s)
-            return err_set(err, "ids %u and %u have one token", b->token[*s - 1].id, t->id);
-        if (b->index[t->id])
-            return err_set(err, "two tokens have the id %u", t->id);
-        *s = b->index[t->id] = (uint32_t)i + 1;
-    }
-    for (int c = 0; c < 256; c++) {
-        uint32_t *s = slot(b, &b->made, &(char){ (char)c }, 1);
-
-        b->byte_id[c] = *s ? b->token[*s - 1].id : BPE_NONE;
-    }
+    if (lexicon_index(&b->made, err) < 0 || lexicon_index(&b->plain, err) < 0)
+        return -1;
+    for (size_t i = 0; i < b->plain.n; i++)
+        if (lexicon_string(&b->made, b->plain.item[i].id, &n))
+            return err_set(err, "two tokens have the id %u", b->plain.item[i].id);
+    b->n_ids = b->made.n_ids > b->plain.n_ids ? b->made.n_ids : b->plain.n_ids;
+    for (int c = 0; c < 256; c++)
+        b->byte_id[c] = lexicon_find(&b->made, &(char){ (char)c }, 1);
     return 0;
-}
-
-static uint32_t find(const struct bpe *b, const char *bytes, size_t n, bool plain)
-{
-    const struct bpe_table *t = plain ? &b->plain : &b->made;
-    uint32_t at = t->slot ? *slot(b, t, bytes, n) : 0;
-
-    return at ? b->token[at - 1].id : BPE_NONE;
 }
 
 uint32_t bpe_id(const struct bpe *b, const char *s, size_t n)
@@ -171,16 +97,20 @@ uint32_t bpe_id(const struct bpe *b, const char *s, size_t n)
     char small[256], *bytes = n <= sizeof small ? small : xmalloc(n);
     bool plain;
     size_t len = bpe_unspell(s, n, bytes, &plain);
-    uint32_t id = find(b, bytes, len, plain);
+    const struct lexicon *l = plain ? &b->plain : &b->made;
+    uint32_t id = l->slot ? lexicon_find(l, bytes, len) : BPE_NONE;
 
     if (bytes != small)
         free(bytes);
     return id;
 }
 
-const struct bpe_token *bpe_token(const struct bpe *b, uint32_t id)
+const char *bpe_token(const struct bpe *b, uint32_t id, size_t *n, bool *plain)
 {
-    return id < b->n_ids && b->index[id] ? &b->token[b->index[id] - 1] : NULL;
+    const char *s = lexicon_string(&b->made, id, n);
+
+    *plain = !s;
+    return s ? s : lexicon_string(&b->plain, id, n);
 }
 
 int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err)
@@ -211,67 +141,75 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
     return 0;
 }
 
-/* A bit for the top of every token's hash, sixteen times as many as tokens: most strings that are none are known by it. */
-struct filter {
-    uint64_t *bit;
-    int shift;
-};
-
-static struct filter make_filter(const struct bpe *b)
+int bpe_add_merges(struct bpe *b, struct merges_pair *p, size_t n, struct err *err)
 {
-    struct filter f = { .shift = 64 - 6 };
-
-    while (f.shift > 32 && (uint64_t)1 << (64 - f.shift) < 16 * (uint64_t)b->n)
-        f.shift--;
-    f.bit = xcalloc((size_t)1 << (64 - f.shift - 6), sizeof *f.bit);
-    for (size_t i = 0; i < b->n; i++) {
-        uint64_t h = hash_bytes(b->bytes + b->token[i].at, b->token[i].len, 0) >> f.shift;
-
-        f.bit[h >> 6] |= (uint64_t)1 << (h & 63);
-    }
-    return f;
+    if (n > MERGES_MOST - b->merges.n)
+        return err_set(err, "more than %u merges", MERGES_MOST);
+    merges_add_all(&b->merges, p, n);
+    return 0;
 }
 
-static uint32_t find_filtered(const struct bpe *b, const struct filter *f, const char *s, size_t n)
-{
-    uint64_t hash = hash_bytes(s, n, 0), h = hash >> f->shift;
-    uint32_t at = f->bit[h >> 6] >> (h & 63) & 1 ? *slot_at(b, &b->made, s, n, hash) : 0;
+/* Tokens cut in two, some at a time. */
+struct cuts {
+    struct lexicon_query left[CUTS], right[CUTS];
+    struct merges_pair half[CUTS], *pair;
+    size_t n, n_pairs, cap;
+};
 
-    return at ? b->token[at - 1].id : BPE_NONE;
+/* The pairs of the cuts: where the left part is a token, the right one is looked for. */
+static void find_cuts(const struct bpe *b, struct cuts *c)
+{
+    size_t n = 0;
+
+    lexicon_find_all(&b->made, c->left, c->n);
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->left[i].id == LEXICON_NONE)
+            continue;
+        c->right[n] = c->right[i];
+        c->half[n] = c->half[i];
+        c->half[n++].left = c->left[i].id;
+    }
+    lexicon_find_all(&b->made, c->right, n);
+    mem_grow(&c->pair, &c->cap, c->n_pairs + n, sizeof *c->pair);
+    for (size_t i = 0; i < n; i++) {
+        c->half[i].right = c->right[i].id;
+        if (c->right[i].id != LEXICON_NONE)
+            c->pair[c->n_pairs++] = c->half[i];
+    }
+    c->n = 0;
 }
 
 int bpe_merge_all(struct bpe *b, struct err *err)
 {
-    struct merges_pair *pair = NULL;
-    struct filter f;
-    size_t n = 0, cap = 0;
+    struct cuts *c;
 
     if (b->n > MERGES_MOST)
         return err_set(err, "more than %u merges", MERGES_MOST);
-    for (size_t i = 0; i < b->n; i++)
-        if (b->token[i].len > BPE_LONGEST)
-            return err_set(err, "the token with the id %u has %u bytes, more than %d", b->token[i].id, b->token[i].len, BPE_LONGEST);
-    f = make_filter(b);
+    for (size_t i = 0; i < b->made.n; i++)
+        if (b->made.item[i].len > BPE_LONGEST)
+            return err_set(err, "the token with the id %u has %u bytes, more than %d", b->made.item[i].id, b->made.item[i].len,
+                           BPE_LONGEST);
+    c = xcalloc(1, sizeof *c);
     for (uint32_t id = 0; id < b->n_ids; id++) {
-        const struct bpe_token *t = bpe_token(b, id);
-        const char *s = b->bytes + (t ? t->at : 0);
+        size_t n = 0;
+        const char *s = lexicon_string(&b->made, id, &n);
         uint32_t index;
 
-        if (!t || t->len < 2)
+        if (!s || n < 2)
             continue;
+        if (c->n + n > CUTS)
+            find_cuts(b, c);
         index = merges_add(&b->merges, id);
-        mem_grow(&pair, &cap, n + t->len, sizeof *pair);
-        for (uint32_t cut = 1; cut < t->len; cut++) {
-            uint32_t left = find_filtered(b, &f, s, cut);
-            uint32_t right = left == BPE_NONE ? left : find_filtered(b, &f, s + cut, t->len - cut);
-
-            if (right != BPE_NONE)
-                pair[n++] = (struct merges_pair){ left, right, index };
+        for (size_t cut = 1; cut < n; cut++, c->n++) {
+            c->left[c->n] = (struct lexicon_query){ .s = s, .n = cut };
+            c->right[c->n] = (struct lexicon_query){ .s = s + cut, .n = n - cut };
+            c->half[c->n] = (struct merges_pair){ .index = index };
         }
     }
-    merges_pairs(&b->merges, pair, n);
-    free(pair);
-    free(f.bit);
+    find_cuts(b, c);
+    merges_pairs(&b->merges, c->pair, c->n_pairs);
+    free(c->pair);
+    free(c);
     return 0;
 }
 
@@ -290,7 +228,7 @@ void bpe_finish(struct bpe *b)
 
 size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n, uint32_t *out, uint8_t *missing)
 {
-    uint32_t whole = b->whole ? find(b, piece, n, false) : BPE_NONE, *id = out, first[MERGES_SHORT];
+    uint32_t whole = b->whole ? lexicon_find(&b->made, piece, n) : BPE_NONE, *id = out, first[MERGES_SHORT];
     const uint8_t *byte = (const uint8_t *)piece;
 
     if (whole != BPE_NONE) {

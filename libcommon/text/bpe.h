@@ -11,31 +11,17 @@
 #include <stdint.h>
 
 #include "libcommon/base/err.h"
+#include "libcommon/text/lexicon.h"
 #include "libcommon/text/merges.h"
 
-#define BPE_NONE UINT32_MAX
+#define BPE_NONE LEXICON_NONE
 #define BPE_MAX_ID MERGES_MAX_ID
 #define BPE_LONGEST 1024 /* bytes of a token for bpe_merge_all(), which takes the square of it */
 
-/* Open addressing: 1 + the index of a token, 0 for none. */
-struct bpe_table {
-    uint32_t *slot;
-    unsigned bits;
-};
-
-struct bpe_token {
-    uint64_t at; /* in bytes */
-    uint32_t len, id;
-    bool plain; /* in no piece: its text has characters outside the byte alphabet, and stands for itself */
-};
-
 struct bpe {
-    char *bytes; /* of all tokens */
-    size_t bytes_n, bytes_cap;
-    struct bpe_token *token; /* as they were added */
-    size_t n, cap;
-    struct bpe_table made, plain;
-    uint32_t *index;      /* [n_ids] 1 + index of the token of an id, 0 for none */
+    struct lexicon made;  /* tokens by their bytes */
+    struct lexicon plain; /* those that are in no piece: they have characters outside the byte alphabet, and stand for themselves */
+    size_t n;
     uint32_t n_ids;       /* highest id + 1 */
     uint32_t byte_id[256]; /* BPE_NONE where the vocabulary has no token of that byte */
     struct merges merges;
@@ -62,13 +48,16 @@ int bpe_add_merge(struct bpe *b, const char *left, size_t left_n, const char *ri
 /* In the place of all bpe_add_merge(): whatever two tokens make a third one merge, the lowest id first (tiktoken).  -1: a token
  * is longer than BPE_LONGEST. */
 int bpe_merge_all(struct bpe *b, struct err *err);
+
+/* Add the next n merges, by ids of tokens: merges_add_all().  -1: there are too many. */
+int bpe_add_merges(struct bpe *b, struct merges_pair *p, size_t n, struct err *err);
 /* All merges are there. */
 void bpe_finish(struct bpe *b);
 
 /* The id of a token by its spelling, or BPE_NONE. */
 uint32_t bpe_id(const struct bpe *b, const char *s, size_t n);
-/* The token of an id, or NULL. */
-const struct bpe_token *bpe_token(const struct bpe *b, uint32_t id);
+/* The bytes of the token of an id, borrowed, or NULL; *plain: it stands for itself. */
+const char *bpe_token(const struct bpe *b, uint32_t id, size_t *n, bool *plain);
 
 struct bpe_scratch {
     uint32_t *id;

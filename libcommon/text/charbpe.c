@@ -64,30 +64,39 @@ static bool is_stand_in(const struct charbpe *b, uint32_t id)
     return false;
 }
 
+int charbpe_add_merges(struct charbpe *b, struct merges_pair *p, size_t n, struct err *err)
+{
+    if (n > MERGES_MOST - b->merges.n)
+        return err_set(err, "more than %u merges", MERGES_MOST);
+    for (size_t i = 0; i < n && b->cuttable; i++) {
+        size_t len;
+        const char *s = lexicon_string(&b->words, p[i].index, &len);
+
+        b->cuttable = !is_stand_in(b, p[i].left) && !is_stand_in(b, p[i].right);
+        if (b->cuttable)
+            border_add(&b->border, s, len);
+    }
+    merges_add_all(&b->merges, p, n);
+    return 0;
+}
+
 int charbpe_add_merge(struct charbpe *b, const char *left, size_t left_n, const char *right, size_t right_n,
                       struct err *err)
 {
     size_t skip = b->prefix_n && right_n >= b->prefix_n ? b->prefix_n : 0, n = left_n + right_n - skip;
     char *both = xmalloc(n + 1);
-    uint32_t id[3] = { lexicon_find(&b->words, left, left_n), lexicon_find(&b->words, right, right_n), 0 };
-    int rc = 0;
+    struct merges_pair p = { lexicon_find(&b->words, left, left_n), lexicon_find(&b->words, right, right_n), 0 };
+    int rc;
 
     memcpy(both, left, left_n);
     memcpy(both + left_n, right + skip, right_n - skip);
-    id[2] = lexicon_find(&b->words, both, n);
-    if (id[0] == LEXICON_NONE || id[1] == LEXICON_NONE || id[2] == LEXICON_NONE)
+    p.index = lexicon_find(&b->words, both, n);
+    free(both);
+    if (p.left != LEXICON_NONE && p.right != LEXICON_NONE && p.index != LEXICON_NONE)
+        rc = charbpe_add_merges(b, &p, 1, err);
+    else
         rc = err_set(err, "merge %zu: '%.*s' + '%.*s' is not in the vocabulary", b->merges.n,
                      (int)(left_n < 100 ? left_n : 100), left, (int)(right_n < 100 ? right_n : 100), right);
-    else if (b->merges.n == MERGES_MOST)
-        rc = err_set(err, "more than %u merges", MERGES_MOST);
-    if (rc == 0) {
-        merges_pair(&b->merges, id[0], id[1], merges_add(&b->merges, id[2]));
-        if (b->cuttable && (is_stand_in(b, id[0]) || is_stand_in(b, id[1])))
-            b->cuttable = false;
-        if (b->cuttable)
-            border_add(&b->border, both, n);
-    }
-    free(both);
     return rc;
 }
 

@@ -46,6 +46,8 @@ int charbpe_index(struct charbpe *b, struct err *err);
 /* -1: a part, or both together (the right one without the prefix), is no token. */
 int charbpe_add_merge(struct charbpe *b, const char *left, size_t left_n, const char *right, size_t right_n,
                       struct err *err);
+/* The next n merges, by ids of tokens: merges_add_all().  -1: there are too many. */
+int charbpe_add_merges(struct charbpe *b, struct merges_pair *p, size_t n, struct err *err);
 void charbpe_finish(struct charbpe *b);
 
 struct charbpe_scratch {

@@ -7,6 +7,8 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 
+#define BATCH 64 /* look-ups that wait for memory together */
+
 void lexicon_release(struct lexicon *l)
 {
     free(l->bytes);
@@ -57,26 +59,47 @@ static size_t filter_bit(const struct lexicon *l, uint64_t hash)
     return (size_t)(hash >> 16) & (((size_t)1 << (l->bits + 3)) - 1);
 }
 
+/* Item i, whose hash is known, into the tables. */
+static int place(struct lexicon *l, size_t i, uint64_t hash, struct err *err)
+{
+    const struct lexicon_item *t = &l->item[i];
+    uint64_t *slot = slot_of(l, l->bytes + t->at, t->len, hash);
+
+    if (*slot)
+        return err_set(err, "ids %u and %u have one string", l->item[(uint32_t)*slot - 1].id, t->id);
+    if (l->index[t->id])
+        return err_set(err, "two tokens have the id %u", t->id);
+    *slot = hash >> 32 << 32 | (i + 1);
+    l->filter[filter_bit(l, hash) / 64] |= (uint64_t)1 << filter_bit(l, hash) % 64;
+    l->index[t->id] = (uint32_t)i + 1;
+    return 0;
+}
+
 int lexicon_index(struct lexicon *l, struct err *err)
 {
+    uint64_t hash[BATCH];
+    size_t mask;
+
     for (l->bits = 4; (size_t)1 << l->bits < 2 * l->n; l->bits++)
         ;
-    l->slot = xcalloc((size_t)1 << l->bits, sizeof *l->slot);
+    mask = ((size_t)1 << l->bits) - 1;
+    l->slot = xcalloc(mask + 1, sizeof *l->slot);
     l->filter = xcalloc((size_t)1 << (l->bits - 3), sizeof *l->filter);
     for (size_t i = 0; i < l->n; i++)
         l->n_ids = l->item[i].id >= l->n_ids ? l->item[i].id + 1 : l->n_ids;
     l->index = xcalloc((size_t)l->n_ids + 1, sizeof *l->index);
-    for (size_t i = 0; i < l->n; i++) {
-        const struct lexicon_item *t = &l->item[i];
-        uint64_t hash = hash_bytes(l->bytes + t->at, t->len, 0), *slot = slot_of(l, l->bytes + t->at, t->len, hash);
+    for (size_t at = 0; at < l->n; at += BATCH) {
+        size_t n = l->n - at < BATCH ? l->n - at : BATCH;
 
-        if (*slot)
-            return err_set(err, "ids %u and %u have one string", l->item[(uint32_t)*slot - 1].id, t->id);
-        if (l->index[t->id])
-            return err_set(err, "two strings have the id %u", t->id);
-        *slot = hash >> 32 << 32 | (i + 1);
-        l->filter[filter_bit(l, hash) / 64] |= (uint64_t)1 << filter_bit(l, hash) % 64;
-        l->index[t->id] = (uint32_t)i + 1;
+        for (size_t i = 0; i < n; i++) {
+            const struct lexicon_item *t = &l->item[at + i];
+
+            hash[i] = hash_bytes(l->bytes + t->at, t->len, 0);
+            __builtin_prefetch(&l->slot[hash[i] & mask], 1);
+        }
+        for (size_t i = 0; i < n; i++)
+            if (place(l, at + i, hash[i], err) < 0)
+                return -1;
     }
     return 0;
 }

@@ -73,13 +73,22 @@ void merges_pair(struct merges *m, uint32_t left, uint32_t right, uint32_t index
 
 void merges_pairs(struct merges *m, const struct merges_pair *p, size_t n)
 {
-    grow_pairs(m, m->n_pairs + n);
+    if (!m->pair || 2 * (m->n_pairs + n) > (size_t)1 << m->pair_bits)
+        grow_pairs(m, m->n_pairs + n);
     for (size_t i = 0; i < n; i++) {
         const struct merges_pair *ahead = &p[i + 16 < n ? i + 16 : i];
 
         __builtin_prefetch(&m->pair[pair_hash(pair_key(ahead->left, ahead->right)) >> (64 - m->pair_bits)]);
         insert_pair(m, pair_key(p[i].left, p[i].right), p[i].index);
     }
+}
+
+void merges_add_all(struct merges *m, struct merges_pair *p, size_t n)
+{
+    mem_grow(&m->made, &m->cap, m->n + n, sizeof *m->made);
+    for (size_t i = 0; i < n; i++)
+        p[i].index = merges_add(m, p[i].index);
+    merges_pairs(m, p, n);
 }
 
 /* Most pairs have no merge, which the filter tells without going to the table, for which the processor's caches

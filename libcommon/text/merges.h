@@ -38,6 +38,8 @@ struct merges_pair {
     uint32_t left, right, index;
 };
 void merges_pairs(struct merges *m, const struct merges_pair *p, size_t n);
+/* Add n merges of one pair each, of which p[i].index is the id that they make: it becomes the index. */
+void merges_add_all(struct merges *m, struct merges_pair *p, size_t n);
 /* All pairs are there. */
 void merges_finish(struct merges *m);
 /* The index of the merge of two ids, or MERGES_NONE. */

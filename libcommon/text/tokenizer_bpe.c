@@ -1,7 +1,13 @@
 /* The model "BPE" of tokenizer.json: its settings, vocabulary and merges. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/mem.h"
+#include "libcommon/text/lexicon.h"
+#include "libcommon/text/merges.h"
 #include "libcommon/text/tokenizer_load.h"
+
+#define BATCH 128 /* merges looked up at a time */
 
 enum { TYPE, DROPOUT, UNK, PREFIX, SUFFIX, FUSE, FALLBACK, IGNORE, VOCAB, MERGES, PARTS };
 
@@ -73,8 +79,27 @@ int tokenizer_bpe_open(struct tokenizer_loader *l, const char *json, size_t n, s
     return 0;
 }
 
-static int load_vocab(struct tokenizer_loader *l, struct tokenizer_bpe *b)
+/* Merges are found by how the file spells them, escapes and all, since it spells the tokens of its vocabulary the
+ * same way; what is not found so is found by what it means. */
+struct reader {
+    struct tokenizer_loader *l;
+    struct tokenizer_bpe *b;
+    struct lexicon spelled;
+    struct merge {
+        struct json_raw left, right;
+        bool meant; /* not as they are spelled */
+    } merge[BATCH]; /* to be looked up */
+    size_t n_merges;
+    struct merges_pair *pair; /* by ids, to be added */
+    size_t n, cap;
+    uint32_t last; /* the id that the last one made */
+    struct tokenizer_text both;
+};
+
+static int load_vocab(struct reader *r)
 {
+    struct tokenizer_loader *l = r->l;
+    struct tokenizer_bpe *b = r->b;
     struct json j;
     int64_t id;
 
@@ -82,59 +107,163 @@ static int load_vocab(struct tokenizer_loader *l, struct tokenizer_bpe *b)
     if (json_next(&j) != JSON_OBJECT)
         return err_set(l->err, "%s: model: vocab is not an object", l->name);
     while (json_next(&j) == JSON_KEY) {
+        struct json_raw key = j.raw;
         size_t n;
-        const char *s = tokenizer_string(l, &j, 0, &n);
+        const char *s = tokenizer_string(l, &key, 0, &n);
 
         if (json_next(&j) != JSON_NUMBER || !json_int64(&j.raw, &id) || id < 0)
             return err_set(l->err, "%s: vocab: '%.*s' has no id", l->name, (int)(n < 100 ? n : 100), s);
-        if (b->add(b->model, s, n, (uint64_t)id, l->err) < 0)
+        if (b->add(b->model, s, n, (uint64_t)id, l->err) < 0 ||
+            lexicon_add(&r->spelled, key.s, key.n, (uint64_t)id, MERGES_MAX_ID, l->err) < 0)
             return err_prefix(l->err, "%s: vocab", l->name);
     }
-    return b->index(b->model, l->err) < 0 ? err_prefix(l->err, "%s: vocab", l->name) : 0;
+    if (b->index(b->model, l->err) < 0 || lexicon_index(&r->spelled, l->err) < 0)
+        return err_prefix(l->err, "%s: vocab", l->name);
+    return 0;
 }
 
-/* One merge, the k-th, "left right" or ["left", "right"], of which the first event was t. */
-static int load_merge(struct tokenizer_loader *l, struct tokenizer_bpe *b, struct json *j, enum json_type t, size_t k)
+/* "left right" of n bytes.  1: it is a line of the version, no merge; -1: it is neither. */
+static int split_merge(const char *s, size_t n, struct merge *m)
 {
-    const char *left = NULL, *right = NULL;
-    size_t left_n = 0, right_n = 0;
+    const char *space = memchr(s, ' ', n);
+    size_t left = space ? (size_t)(space - s) : 0;
+
+    if (n >= 8 && memcmp(s, "#version", 8) == 0)
+        return 1;
+    if (!space || memchr(space + 1, ' ', n - left - 1))
+        return -1;
+    m->left = (struct json_raw){ .s = s, .n = left };
+    m->right = (struct json_raw){ .s = space + 1, .n = n - left - 1 };
+    return 0;
+}
+
+/* The same of a string of the file, mostly as it is spelled; not where the blank or the # may be an escape. */
+static int take_string_merge(struct reader *r, const struct json_raw *raw, struct merge *m)
+{
+    char *copy;
+    int rc;
+
+    m->meant = raw->escaped && memmem(raw->s, raw->n, "\\u00", 4);
+    if (m->meant) {
+        copy = arena_alloc(&r->l->scratch, raw->n);
+        return split_merge(copy, json_unescape(raw, copy), m);
+    }
+    rc = split_merge(raw->s, raw->n, m);
+    m->left.escaped = m->right.escaped = raw->escaped;
+    return rc;
+}
+
+/* The k-th merge, "left right" or ["left", "right"], of which the first event was t.  1: as split_merge(). */
+static int take_merge(struct reader *r, struct json *j, enum json_type t, size_t k, struct merge *m)
+{
+    int rc = -1;
 
     if (t == JSON_STRING) {
-        left = tokenizer_string(l, j, 0, &left_n);
-        if (left_n >= 8 && memcmp(left, "#version", 8) == 0)
-            return 0;
-        right = memchr(left, ' ', left_n);
-        if (right) {
-            right_n = left_n - (size_t)(++right - left);
-            left_n -= right_n + 1;
-        }
-        if (!right || memchr(right, ' ', right_n))
-            return err_set(l->err, "merge %zu: not two strings with a space between", k);
-    } else if (t == JSON_ARRAY) {
-        if (json_next(j) == JSON_STRING)
-            left = tokenizer_string(l, j, 0, &left_n);
-        if (left && json_next(j) == JSON_STRING)
-            right = tokenizer_string(l, j, 1, &right_n);
-        if (!right || json_next(j) != JSON_ARRAY_END)
-            return err_set(l->err, "merge %zu: not two strings", k);
-    } else {
-        return err_set(l->err, "merge %zu: not two strings", k);
+        rc = take_string_merge(r, &j->raw, m);
+        return rc < 0 ? err_set(r->l->err, "merge %zu: not two strings with a space between", k) : rc;
     }
-    return b->add_merge(b->model, left, left_n, right, right_n, l->err);
+    m->meant = false;
+    if (t == JSON_ARRAY && json_next(j) == JSON_STRING) {
+        m->left = j->raw;
+        if (json_next(j) == JSON_STRING) {
+            m->right = j->raw;
+            rc = json_next(j) == JSON_ARRAY_END ? 0 : -1;
+        }
+    }
+    return rc < 0 ? err_set(r->l->err, "merge %zu: not two strings", k) : 0;
+}
+
+static int add_pairs(struct reader *r)
+{
+    int rc = r->b->add_merges(r->b->model, r->pair, r->n, r->l->err);
+
+    r->n = 0;
+    return rc;
+}
+
+/* Is the token of an id spelled so? */
+static bool spells(const struct lexicon *l, uint32_t id, const struct json_raw *left, const struct json_raw *right)
+{
+    size_t n;
+    const char *s = lexicon_string(l, id, &n);
+
+    return s && n == left->n + right->n && memcmp(s, left->s, left->n) == 0 && memcmp(s + left->n, right->s, right->n) == 0;
+}
+
+/* The token that a merge makes, mostly the one behind that of the merge before, or the same. */
+static uint32_t find_made(struct reader *r, const struct json_raw *left, const struct json_raw *right)
+{
+    if (r->b->prefix_n)
+        return LEXICON_NONE;
+    if (spells(&r->spelled, r->last + 1, left, right))
+        return r->last + 1;
+    if (spells(&r->spelled, r->last, left, right))
+        return r->last;
+    r->both.n = 0;
+    tokenizer_put(&r->both, left->s, left->n);
+    tokenizer_put(&r->both, right->s, right->n);
+    return lexicon_find(&r->spelled, r->both.v, r->both.n);
+}
+
+/* All that are to be looked up. */
+static int find_merges(struct reader *r)
+{
+    struct lexicon_query query[2 * BATCH];
+
+    for (size_t i = 0; i < r->n_merges; i++) {
+        query[2 * i] = (struct lexicon_query){ .s = r->merge[i].left.s, .n = r->merge[i].left.n };
+        query[2 * i + 1] = (struct lexicon_query){ .s = r->merge[i].right.s, .n = r->merge[i].right.n };
+    }
+    lexicon_find_all(&r->spelled, query, 2 * r->n_merges);
+    mem_grow(&r->pair, &r->cap, r->n + r->n_merges, sizeof *r->pair);
+    for (size_t i = 0; i < r->n_merges; i++) {
+        const struct merge *m = &r->merge[i];
+        uint32_t left = query[2 * i].id, right = query[2 * i + 1].id, made = find_made(r, &m->left, &m->right);
+        const char *s[2];
+        size_t n[2];
+
+        if (!m->meant && left != LEXICON_NONE && right != LEXICON_NONE && made != LEXICON_NONE) {
+            r->pair[r->n++] = (struct merges_pair){ left, right, made };
+            r->last = made;
+            continue;
+        }
+        s[0] = tokenizer_string(r->l, &m->left, 0, &n[0]);
+        s[1] = tokenizer_string(r->l, &m->right, 1, &n[1]);
+        if (add_pairs(r) < 0 || r->b->add_merge(r->b->model, s[0], n[0], s[1], n[1], r->l->err) < 0)
+            return -1;
+    }
+    r->n_merges = 0;
+    return 0;
+}
+
+static int load_merges(struct reader *r)
+{
+    struct tokenizer_loader *l = r->l;
+    enum json_type t;
+    struct json j;
+
+    json_init(&j, r->b->merges, r->b->merges_n);
+    if (json_next(&j) != JSON_ARRAY)
+        return err_set(l->err, "%s: model: merges are not an array", l->name);
+    for (size_t k = 0; (t = json_next(&j)) != JSON_ARRAY_END; k++) {
+        int rc = take_merge(r, &j, t, k, &r->merge[r->n_merges]);
+
+        if (rc < 0)
+            return err_prefix(l->err, "%s: model", l->name);
+        r->n_merges += rc == 0;
+        if (r->n_merges == BATCH && find_merges(r) < 0)
+            return err_prefix(l->err, "%s: model", l->name);
+    }
+    return find_merges(r) < 0 || add_pairs(r) < 0 ? err_prefix(l->err, "%s: model", l->name) : 0;
 }
 
 int tokenizer_bpe_load(struct tokenizer_loader *l, struct tokenizer_bpe *b)
 {
-    enum json_type t;
-    struct json j;
+    struct reader r = { .l = l, .b = b };
+    int rc = load_vocab(&r) < 0 || load_merges(&r) < 0 ? -1 : 0;
 
-    if (load_vocab(l, b) < 0)
-        return -1;
-    json_init(&j, b->merges, b->merges_n);
-    if (json_next(&j) != JSON_ARRAY)
-        return err_set(l->err, "%s: model: merges are not an array", l->name);
-    for (size_t k = 0; (t = json_next(&j)) != JSON_ARRAY_END; k++)
-        if (load_merge(l, b, &j, t, k) < 0)
-            return err_prefix(l->err, "%s: model", l->name);
-    return 0;
+    lexicon_release(&r.spelled);
+    free(r.pair);
+    free(r.both.v);
+    return rc;
 }

@@ -22,9 +22,15 @@ static int add_merge(void *model, const char *left, size_t left_n, const char *r
     return bpe_add_merge(model, left, left_n, right, right_n, err);
 }
 
+static int add_merges(void *model, struct merges_pair *p, size_t n, struct err *err)
+{
+    return bpe_add_merges(model, p, n, err);
+}
+
 static int parse(struct tokenizer_loader *l, const char *json, size_t n)
 {
-    struct tokenizer_bpe file = { .add = add, .index = index_all, .add_merge = add_merge };
+    struct tokenizer_bpe file = { .add = add, .index = index_all, .add_merge = add_merge,
+                                  .add_merges = add_merges };
     struct bpe *b;
 
     if (!tokenizer_byte_level(l->t))
@@ -103,14 +109,11 @@ static uint32_t id_of(const void *model, const char *s, size_t n)
 
 static const char *token(const void *model, uint32_t id, size_t *n, bool *bytes)
 {
-    const struct bpe *b = model;
-    const struct bpe_token *t = bpe_token(b, id);
+    bool plain;
+    const char *s = bpe_token(model, id, n, &plain);
 
-    if (!t)
-        return NULL;
-    *n = t->len;
-    *bytes = !t->plain;
-    return b->bytes + t->at;
+    *bytes = !plain;
+    return s;
 }
 
 static void report(const void *model, struct report *r)

@@ -21,9 +21,15 @@ static int add_merge(void *model, const char *left, size_t left_n, const char *r
     return charbpe_add_merge(model, left, left_n, right, right_n, err);
 }
 
+static int add_merges(void *model, struct merges_pair *p, size_t n, struct err *err)
+{
+    return charbpe_add_merges(model, p, n, err);
+}
+
 static int parse(struct tokenizer_loader *l, const char *json, size_t n)
 {
-    struct tokenizer_bpe file = { .add = add, .index = index_all, .add_merge = add_merge };
+    struct tokenizer_bpe file = { .add = add, .index = index_all, .add_merge = add_merge,
+                                  .add_merges = add_merges };
     struct charbpe *b;
 
     if (tokenizer_bpe_open(l, json, n, &file) < 0)

@@ -29,23 +29,70 @@ static const struct tokenizer_model_row *const models[] = {
     &tokenizer_byte_bpe, &tokenizer_rank_bpe, &tokenizer_char_bpe, &tokenizer_unigram, &tokenizer_word_piece, &tokenizer_word_level,
 };
 
-/* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
+static struct tokenizer_part *find_part(struct tokenizer_part *part, int n, const struct json_raw *key)
+{
+    struct tokenizer_part *found = NULL;
+
+    for (int i = 0; i < n; i++)
+        if (json_is(key, part[i].name))
+            found = &part[i];
+    return found;
+}
+
+/* Past the value that is due, the model's, with its members to l->member. */
+static int keep_members(struct tokenizer_loader *l, struct json *j)
+{
+    struct json first = *j;
+
+    l->n_members = 0;
+    l->model = NULL;
+    if (json_next(&first) != JSON_OBJECT)
+        return json_skip(j);
+    l->model = j->p;
+    json_next(j);
+    while (json_next(j) == JSON_KEY) {
+        struct json_raw key = j->raw;
+        const char *start = j->p;
+
+        if (json_skip(j) < 0)
+            return -1;
+        mem_grow(&l->member, &l->member_cap, l->n_members + 1, sizeof *l->member);
+        l->member[l->n_members++] = (struct tokenizer_member){ key, start, (size_t)(j->p - start) };
+    }
+    return j->error ? -1 : 0;
+}
+
+static int split_model(struct tokenizer_loader *l, struct tokenizer_part *part, int n_parts,
+                       int (*other)(struct tokenizer_loader *l, struct json *j))
+{
+    for (const struct tokenizer_member *m = l->member; m < l->member + l->n_members; m++) {
+        struct tokenizer_part *found = find_part(part, n_parts, &m->key);
+
+        if (!found && other && other(l, &(struct json){ .raw = m->key }) < 0)
+            return -1;
+        if (found) {
+            found->s = m->s;
+            found->n = m->n;
+        }
+    }
+    return 0;
+}
+
 int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct tokenizer_part *part, int n_parts,
                     int (*other)(struct tokenizer_loader *l, struct json *j))
 {
     struct json j;
 
+    if (l->model && s == l->model)
+        return split_model(l, part, n_parts, other);
     json_init(&j, s, n);
     if (json_next(&j) != JSON_OBJECT)
         return j.error ? json_error(&j, l->name, l->err) : err_set(l->err, "%s: not an object", l->name);
     while (json_next(&j) == JSON_KEY) {
-        struct tokenizer_part *found = NULL;
+        struct tokenizer_part *found = find_part(part, n_parts, &j.raw);
         const char *start = j.p;
 
-        for (int i = 0; i < n_parts; i++)
-            if (json_is(&j.raw, part[i].name))
-                found = &part[i];
-        if (!found && other ? other(l, &j) < 0 : json_skip(&j) < 0)
+        if (!found && other ? other(l, &j) < 0 : found && found->model ? keep_members(l, &j) < 0 : json_skip(&j) < 0)
             return j.error ? json_error(&j, l->name, l->err) : -1;
         if (found) {
             found->s = start;
@@ -84,14 +131,14 @@ int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const st
     return err_set(l->err, "%s: %s: type '%.100s' is not supported", l->name, part, tokenizer_type(v));
 }
 
-const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, int k, size_t *n)
+const char *tokenizer_string(struct tokenizer_loader *l, const struct json_raw *raw, int k, size_t *n)
 {
-    if (!j->raw.escaped) {
-        *n = j->raw.n;
-        return j->raw.s;
+    if (!raw->escaped) {
+        *n = raw->n;
+        return raw->s;
     }
-    mem_grow(&l->text[k], &l->text_cap[k], j->raw.n + 1, 1);
-    *n = json_unescape(&j->raw, l->text[k]);
+    mem_grow(&l->text[k], &l->text_cap[k], raw->n + 1, 1);
+    *n = json_unescape(raw, l->text[k]);
     return l->text[k];
 }
 
@@ -283,7 +330,7 @@ int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct
 {
     struct tokenizer_part part[PARTS] = {
         [ADDED] = { .name = "added_tokens" }, [NORMALIZER] = { .name = "normalizer" },
-        [PRE_TOKENIZER] = { .name = "pre_tokenizer" }, [MODEL] = { .name = "model" },
+        [PRE_TOKENIZER] = { .name = "pre_tokenizer" }, [MODEL] = { .name = "model", .model = true },
         [POST_PROCESSOR] = { .name = "post_processor" }, [DECODER] = { .name = "decoder" },
     };
     struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
@@ -300,5 +347,6 @@ int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct
     arena_release(&l.scratch);
     free(l.text[0]);
     free(l.text[1]);
+    free(l.member);
     return rc;
 }

@@ -31,6 +31,14 @@ struct tokenizer_loader {
     struct arena scratch; /* until the file is loaded */
     char *text[2];        /* unescaped strings */
     size_t text_cap[2];
+    /* The members of the model's object, which are most of the file. */
+    const char *model; /* where its value begins; NULL: it is no object */
+    struct tokenizer_member {
+        struct json_raw key;
+        const char *s;
+        size_t n;
+    } *member;
+    size_t n_members, member_cap;
 };
 
 /* A loader: the files that are its own, and what fills t from one. */
@@ -70,6 +78,7 @@ struct tokenizer_part {
     const char *name;
     const char *s; /* NULL: the file has none */
     size_t n;
+    bool model; /* keep its members, as tokenizer_split() is asked for them */
 };
 
 /* Find the members of the object that are named in part[]; each other one goes to `other`, if that is given. */
@@ -78,8 +87,8 @@ int tokenizer_split(struct tokenizer_loader *l, const char *s, size_t n, struct 
 /* The vocabulary of a model, an object of ids by string. */
 struct lexicon;
 int tokenizer_load_vocab(struct tokenizer_loader *l, const struct tokenizer_part *p, struct lexicon *vocab);
-/* The last string of j, unescaped, borrowed until the next one with the same k (0 or 1). */
-const char *tokenizer_string(struct tokenizer_loader *l, const struct json *j, int k, size_t *n);
+/* A string of the file, unescaped, borrowed until the next one with the same k (0 or 1). */
+const char *tokenizer_string(struct tokenizer_loader *l, const struct json_raw *raw, int k, size_t *n);
 /* The "type" of an object, or "". */
 const char *tokenizer_type(const struct json_value *v);
 /* "name: part: type 'x' is not supported"; -1. */
@@ -87,6 +96,8 @@ int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const st
 /* Append a step as lminfo shows it: its type and arguments. */
 void tokenizer_describe(const struct json_value *v, struct tokenizer_text *out);
 void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
+
+struct merges_pair;
 
 /* A model "BPE": what the file says, and what takes its tokens and merges. */
 struct tokenizer_bpe {
@@ -99,6 +110,7 @@ struct tokenizer_bpe {
     int (*add)(void *model, const char *s, size_t n, uint64_t id, struct err *err);
     int (*index)(void *model, struct err *err); /* all tokens are there */
     int (*add_merge)(void *model, const char *left, size_t left_n, const char *right, size_t right_n, struct err *err);
+    int (*add_merges)(void *model, struct merges_pair *p, size_t n, struct err *err); /* by ids: merges_add_all() */
 };
 
 /* The settings and parts of the model's object; then its tokens and merges, to b->model. */

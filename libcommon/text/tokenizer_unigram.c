@@ -72,7 +72,7 @@ static int load_piece(struct tokenizer_loader *l, struct model *m, struct json *
 
     if (json_next(j) != JSON_STRING)
         return err_set(l->err, "piece %zu: not a string and a score", at);
-    s = tokenizer_string(l, j, 0, &n);
+    s = tokenizer_string(l, &j->raw, 0, &n);
     if (lexicon_add(&m->words, s, n, at, TOKENIZER_MAX_ID, l->err) < 0)
         return -1;
     if (json_next(j) != JSON_NUMBER)

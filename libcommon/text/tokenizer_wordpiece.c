@@ -29,7 +29,7 @@ int tokenizer_load_vocab(struct tokenizer_loader *l, const struct tokenizer_part
         return err_set(l->err, "%s: model: vocab is not an object", l->name);
     while (json_next(&j) == JSON_KEY) {
         size_t n;
-        const char *s = tokenizer_string(l, &j, 0, &n);
+        const char *s = tokenizer_string(l, &j.raw, 0, &n);
 
         if (json_next(&j) != JSON_NUMBER || !json_int64(&j.raw, &id) || id < 0)
             return err_set(l->err, "%s: vocab: '%.*s' has no id", l->name, (int)(n < 100 ? n : 100), s);
