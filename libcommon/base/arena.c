@@ -9,6 +9,7 @@
 #include "libcommon/base/mem.h"
 
 #define CHUNK ((size_t)64 << 10)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /* Stands in the first ARENA_ALIGN bytes of every chunk but the fixed one. */
 struct arena_chunk {
@@ -24,12 +25,22 @@ void arena_reserve(struct arena *a, size_t size)
 {
     void *p;
 
-    size = (size + ((size_t)2 << 20) - 1) & ~(((size_t)2 << 20) - 1);
+    size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         die("out of memory: an arena of %zu bytes", size);
     madvise(p, size, MADV_HUGEPAGE);
     arena_adopt(a, p, size);
+}
+
+void *arena_table(struct arena *a, size_t size)
+{
+    if (size >= HUGE_PAGE) {
+        arena_reserve(a, size);
+        return arena_alloc(a, size);
+    }
+    arena_init(a);
+    return arena_calloc(a, size, 1);
 }
 
 void arena_adopt(struct arena *a, void *base, size_t size)

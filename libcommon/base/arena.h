@@ -25,6 +25,8 @@ struct arena {
 void arena_init(struct arena *a);
 /* One mapping of `size` bytes; dies when the kernel refuses it. */
 void arena_reserve(struct arena *a, size_t size);
+/* Start the arena with a zeroed block, a table of its own, with huge pages where it would fill one. */
+void *arena_table(struct arena *a, size_t size);
 /* As arena_reserve(), in a mapping of `size` bytes at base that is the caller's and becomes the arena's. */
 void arena_adopt(struct arena *a, void *base, size_t size);
 /* Never NULL: dies when memory, or a fixed arena, is exhausted. */

@@ -8,9 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/arena.h"
 #include "libcommon/base/err.h"
 
 #define LEXICON_NONE UINT32_MAX
+#define LEXICON_INLINE 12 /* strings of so many bytes are found without going to their item */
+#define LEXICON_MOST ((1u << 24) - 2)
 
 struct lexicon {
     char *bytes; /* of all strings */
@@ -20,7 +23,12 @@ struct lexicon {
         uint32_t len, id;
     } *item; /* as they were added */
     size_t n, cap;
-    uint64_t *slot; /* open addressing: 1 + the index of an item below, the top of its hash above; 0 for none */
+    /* Open addressing.  high: the length above, but LEXICON_INLINE + 1 where it is more, then 24 bits of 1 + the index
+     * of an item, 0 for none; low, and 32 bits below: the bytes, zero padded, or hash and length. */
+    struct lexicon_slot {
+        uint64_t low, high;
+    } *slot;
+    struct arena table; /* of slots */
     unsigned bits;
     uint64_t *filter; /* 8 bits a slot: most strings that are not there are known without going to the table */
     uint32_t *index; /* [n_ids] 1 + index of the item of an id, 0 for none */
@@ -28,7 +36,7 @@ struct lexicon {
 };
 
 void lexicon_release(struct lexicon *l);
-/* Copies the string.  -1: an id above `most`, or 4 GiB. */
+/* Copies the string.  -1: an id above `most`, LEXICON_MOST strings, or 4 GiB. */
 int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_t most, struct err *err);
 /* All are there.  -1: two have one id or one string. */
 int lexicon_index(struct lexicon *l, struct err *err);
@@ -38,7 +46,7 @@ uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n);
 struct lexicon_query {
     const char *s;
     size_t n;
-    uint64_t hash; /* of no use to the caller */
+    uint64_t low, high, hash; /* of no use to the caller */
     uint32_t id;
 };
 void lexicon_find_all(const struct lexicon *l, struct lexicon_query *query, size_t n);

@@ -5,14 +5,13 @@
 
 #include "libcommon/base/mem.h"
 
-#define NO_PAIR UINT64_MAX
 #define NO_RANK UINT32_MAX
 #define BLOCK 16
 #define TINY 16
 
 void merges_release(struct merges *m)
 {
-    free(m->pair);
+    arena_release(&m->pair_table);
     free(m->filter);
     free(m->made);
     free(m->rank);
@@ -34,27 +33,27 @@ static void insert_pair(struct merges *m, uint64_t key, uint32_t index)
 {
     size_t mask = ((size_t)1 << m->pair_bits) - 1, i = (size_t)(pair_hash(key) >> (64 - m->pair_bits));
 
-    while (m->pair[i] != NO_PAIR && (m->pair[i] ^ key) >> 22)
+    while (m->pair[i] && (~m->pair[i] ^ key) >> 22)
         i = (i + 1) & mask;
-    m->n_pairs += m->pair[i] == NO_PAIR;
-    m->pair[i] = key | index;
+    m->n_pairs += !m->pair[i];
+    m->pair[i] = ~(key | index);
 }
 
 /* Make room for twice `need` pairs. */
 static void grow_pairs(struct merges *m, size_t need)
 {
+    struct arena table = m->pair_table;
     uint64_t *old = m->pair;
     size_t n = old ? (size_t)1 << m->pair_bits : 0;
 
     for (m->pair_bits = old ? m->pair_bits : 10; (size_t)1 << m->pair_bits < 2 * need; m->pair_bits++)
         ;
-    m->pair = xmalloc(((size_t)1 << m->pair_bits) * sizeof *m->pair);
-    memset(m->pair, 0xff, ((size_t)1 << m->pair_bits) * sizeof *m->pair);
+    m->pair = arena_table(&m->pair_table, sizeof *m->pair << m->pair_bits);
     m->n_pairs = 0;
     for (size_t i = 0; i < n; i++)
-        if (old[i] != NO_PAIR)
-            insert_pair(m, old[i] >> 22 << 22, (uint32_t)old[i] & MERGES_MOST);
-    free(old);
+        if (old[i])
+            insert_pair(m, ~old[i] >> 22 << 22, (uint32_t)~old[i] & MERGES_MOST);
+    arena_release(&table);
 }
 
 uint32_t merges_add(struct merges *m, uint32_t made)
@@ -100,7 +99,7 @@ static inline uint32_t find(const struct merges *m, uint32_t left, uint32_t righ
 
     if (!(m->filter[bit / 64] >> bit % 64 & 1))
         return MERGES_NONE;
-    for (size_t i = (size_t)(hash >> (64 - m->pair_bits)); (found = m->pair[i]) != NO_PAIR; i = (i + 1) & mask)
+    for (size_t i = (size_t)(hash >> (64 - m->pair_bits)); (found = ~m->pair[i]) != UINT64_MAX; i = (i + 1) & mask)
         if (!((found ^ key) >> 22)) {
             __builtin_prefetch(&m->made[found & MERGES_MOST]);
             return (uint32_t)found & MERGES_MOST;
@@ -134,8 +133,8 @@ void merges_finish(struct merges *m)
     m->filter = xcalloc((size_t)1 << (m->filter_bits - 6), sizeof *m->filter);
     slots = (size_t)1 << m->pair_bits;
     for (size_t i = 0; i < slots; i++)
-        if (m->pair[i] != NO_PAIR) {
-            uint64_t bit = pair_hash(m->pair[i] >> 22 << 22) >> (64 - m->filter_bits);
+        if (m->pair[i]) {
+            uint64_t bit = pair_hash(~m->pair[i] >> 22 << 22) >> (64 - m->filter_bits);
 
             m->filter[bit / 64] |= (uint64_t)1 << bit % 64;
         }

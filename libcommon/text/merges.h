@@ -12,13 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/arena.h"
+
 #define MERGES_NONE UINT32_MAX
 #define MERGES_MAX_ID ((1u << 21) - 2) /* ids and indices are packed into 64 bits */
 #define MERGES_MOST ((1u << 22) - 1)
 #define MERGES_SHORT 255 /* lists up to so many ids go without a heap */
 
 struct merges {
-    uint64_t *pair; /* open addressing: left id 21, right id 21, index 22 bits; ~0 for none */
+    uint64_t *pair; /* open addressing: not (left id 21, right id 21, index 22 bits); 0 for none */
+    struct arena pair_table;
     size_t n_pairs;
     unsigned pair_bits, filter_bits;
     uint64_t *filter; /* a bit for the hash of every pair */

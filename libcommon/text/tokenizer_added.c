@@ -115,6 +115,8 @@ const struct tokenizer_added *tokenizer_added_token(const struct tokenizer *t, u
 {
     size_t low = 0, high = t->n_added;
 
+    if (!high || id < t->added[0].id || id > t->added[high - 1].id) /* most */
+        return NULL;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 

@@ -252,16 +252,18 @@ static void make_fingerprint(struct tokenizer *t)
 
     hash_sha256_init(&h);
     for (uint32_t id = 0; id < t->n_ids; id++) {
-        const char *token = tokenizer_bytes(t, id, &n);
+        const char *token = tokenizer_added_token(t, id) ? NULL : tokenizer_bytes(t, id, &n);
 
-        if (!token || tokenizer_added_token(t, id))
-            continue;
-        for (int k = 0; k < 2; k++) {
-            uint32_t v = k ? (uint32_t)n : id;
+        if (token) {
+            uint8_t head[8];
 
-            hash_sha256_add(&h, (uint8_t[]){ (uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24) }, 4);
+            for (int k = 0; k < 4; k++) {
+                head[k] = (uint8_t)(id >> 8 * k);
+                head[k + 4] = (uint8_t)(n >> 8 * k);
+            }
+            hash_sha256_add(&h, head, 8);
+            hash_sha256_add(&h, token, n);
         }
-        hash_sha256_add(&h, token, n);
     }
     hash_sha256_end(&h, t->info.fingerprint);
 }
