@@ -155,7 +155,7 @@ static inline const char *scan_short(const char *p, const char *end)
 }
 
 /* The string whose opening quote is at j->p, into j->raw. */
-static bool string(struct json *j)
+static inline bool string(struct json *j)
 {
     const char *s = j->p + 1, *p = s;
     bool escaped = false;
@@ -290,14 +290,64 @@ enum json_type json_next(struct json *j)
     return j->state == VALUE_OR_END && at(j, ']') ? close(j) : value(j);
 }
 
+/* Past the whole number or string at j->p; false: it is something else, or wrong. */
+static bool skip_plain(struct json *j)
+{
+    const char *p = j->p;
+
+    if (at(j, '"'))
+        return string(j);
+    while (p < j->end && is_digit(*p))
+        p++;
+    if (p == j->p || p == j->end || *p == '.' || (*p | 0x20) == 'e' || (*j->p == '0' && p > j->p + 1))
+        return false;
+    j->p = p;
+    return true;
+}
+
+/* ',' and a plain value behind it, with its key in an object. */
+static bool skip_member(struct json *j, bool object)
+{
+    skip_space(j);
+    if (!at(j, ','))
+        return false;
+    j->p++;
+    skip_space(j);
+    if (object) {
+        if (!at(j, '"') || !string(j))
+            return false;
+        skip_space(j);
+        if (!at(j, ':'))
+            return false;
+        j->p++;
+        skip_space(j);
+    }
+    return skip_plain(j);
+}
+
+/* Behind a value: past those that follow it in its object or array, as far as they are plain. */
+static void skip_members(struct json *j)
+{
+    bool object = in_object(j);
+    const char *start;
+
+    do
+        start = j->p;
+    while (skip_member(j, object));
+    if (j->state == AFTER)
+        j->p = start;
+}
+
 int json_skip(struct json *j)
 {
     int depth = j->depth;
     enum json_type t;
 
-    do
+    do {
         t = json_next(j);
-    while (t > JSON_END && (j->depth > depth || t == JSON_KEY));
+        if (j->state == AFTER && j->depth > depth)
+            skip_members(j);
+    } while (t > JSON_END && (j->depth > depth || t == JSON_KEY));
     return t == JSON_ERROR ? -1 : 0;
 }
 

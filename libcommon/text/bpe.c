@@ -34,8 +34,12 @@ size_t bpe_unspell(const char *s, size_t n, char *out, bool *plain)
 
     *plain = true;
     for (size_t at = 0; at < n; used++) {
-        int len = utf8_decode(s + at, n - at, &cp), byte = len ? alphabet_byte(cp) : -1;
+        int len = 1, byte = (uint8_t)s[at];
 
+        if (byte - 33u >= 94) { /* no ASCII letter that stands for itself */
+            len = utf8_decode(s + at, n - at, &cp);
+            byte = len ? alphabet_byte(cp) : -1;
+        }
         if (byte < 0) {
             memcpy(out, s, n);
             return n;

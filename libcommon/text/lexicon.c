@@ -19,11 +19,17 @@ void lexicon_release(struct lexicon *l)
     *l = (struct lexicon){ 0 };
 }
 
+void lexicon_reserve(struct lexicon *l, size_t strings, size_t bytes)
+{
+    mem_grow(&l->bytes, &l->bytes_cap, l->bytes_n + bytes, 1);
+    mem_grow(&l->item, &l->cap, l->n + strings, sizeof *l->item);
+}
+
 int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_t most, struct err *err)
 {
     if (id > most)
         return err_set(err, "id %llu is above %u", (unsigned long long)id, most);
-    if (n > UINT32_MAX || l->n == LEXICON_MOST)
+    if (n > UINT32_MAX || l->n == UINT32_MAX)
         return err_set(err, "a string of %zu bytes", n);
     mem_grow(&l->bytes, &l->bytes_cap, l->bytes_n + n, 1);
     mem_grow(&l->item, &l->cap, l->n + 1, sizeof *l->item);
@@ -54,7 +60,7 @@ static inline uint64_t padded(const char *s, size_t n)
     return n ? p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1) : 0;
 }
 
-/* What stands in the slot of a string, without the index; its hash. */
+/* What stands in the slot of a string, without the id; its hash. */
 static inline uint64_t make_key(const char *s, size_t n, uint64_t *low, uint64_t *high)
 {
     if (n > LEXICON_INLINE) {
@@ -70,11 +76,12 @@ static inline uint64_t make_key(const char *s, size_t n, uint64_t *low, uint64_t
     return hash_mix64(*low ^ *high * 0x9e3779b97f4a7c15);
 }
 
-#define INDEX ((uint64_t)0xffffff << 32)
+#define ID ((uint64_t)0xffffff << 32)
 
-static inline uint32_t index_in(const struct lexicon_slot *slot)
+/* LEXICON_NONE of an empty one. */
+static inline uint32_t id_in(const struct lexicon_slot *slot)
 {
-    return (uint32_t)(slot->high >> 32) & 0xffffff;
+    return slot->high ? ((uint32_t)(slot->high >> 32) & 0xffffff) - 1 : LEXICON_NONE;
 }
 
 /* The slot of a string, or the empty one where it would stand. */
@@ -88,8 +95,8 @@ static inline struct lexicon_slot *slot_of(const struct lexicon *l, const char *
 
         if (!slot->high)
             return slot;
-        if (slot->low == low && !((slot->high ^ high) & ~INDEX) &&
-            (n <= LEXICON_INLINE || memcmp(l->bytes + l->item[index_in(slot) - 1].at, s, n) == 0))
+        if (slot->low == low && !((slot->high ^ high) & ~ID) &&
+            (n <= LEXICON_INLINE || memcmp(l->bytes + l->item[l->index[id_in(slot)] - 1].at, s, n) == 0))
             return slot;
     }
 }
@@ -106,10 +113,10 @@ static int place(struct lexicon *l, size_t i, const struct lexicon_query *q, str
     struct lexicon_slot *slot = slot_of(l, q->s, q->n, q->low, q->high, q->hash);
 
     if (slot->high)
-        return err_set(err, "ids %u and %u have one string", l->item[index_in(slot) - 1].id, t->id);
+        return err_set(err, "ids %u and %u have one string", id_in(slot), t->id);
     if (l->index[t->id])
         return err_set(err, "two tokens have the id %u", t->id);
-    *slot = (struct lexicon_slot){ q->low, q->high | (uint64_t)(i + 1) << 32 };
+    *slot = (struct lexicon_slot){ q->low, q->high | (uint64_t)(t->id + 1) << 32 };
     l->filter[filter_bit(l, q->hash) / 64] |= (uint64_t)1 << filter_bit(l, q->hash) % 64;
     l->index[t->id] = (uint32_t)i + 1;
     return 0;
@@ -152,22 +159,17 @@ static bool maybe(const struct lexicon *l, uint64_t hash)
     return l->filter[bit / 64] >> bit % 64 & 1;
 }
 
-static inline uint32_t id_in(const struct lexicon *l, const struct lexicon_slot *slot)
-{
-    return slot->high ? l->item[index_in(slot) - 1].id : LEXICON_NONE;
-}
-
 uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n)
 {
     uint64_t low, high, hash = make_key(s, n, &low, &high);
 
-    return maybe(l, hash) ? id_in(l, slot_of(l, s, n, low, high, hash)) : LEXICON_NONE;
+    return maybe(l, hash) ? id_in(slot_of(l, s, n, low, high, hash)) : LEXICON_NONE;
 }
 
 /* Some at a time: in between, what is asked for comes from memory. */
 static void find_some(const struct lexicon *l, struct lexicon_query *query, size_t n)
 {
-    struct lexicon_slot *slot[BATCH];
+    const struct lexicon_slot *slot[BATCH];
     size_t mask = ((size_t)1 << l->bits) - 1;
 
     for (size_t i = 0; i < n; i++) {
@@ -181,14 +183,8 @@ static void find_some(const struct lexicon *l, struct lexicon_query *query, size
     for (size_t i = 0; i < n; i++) {
         struct lexicon_query *q = &query[i];
 
-        if (!slot[i])
-            continue;
-        slot[i] = slot_of(l, q->s, q->n, q->low, q->high, q->hash);
-        if (slot[i]->high)
-            __builtin_prefetch(&l->item[index_in(slot[i]) - 1]);
+        q->id = slot[i] ? id_in(slot_of(l, q->s, q->n, q->low, q->high, q->hash)) : LEXICON_NONE;
     }
-    for (size_t i = 0; i < n; i++)
-        query[i].id = slot[i] ? id_in(l, slot[i]) : LEXICON_NONE;
 }
 
 void lexicon_find_all(const struct lexicon *l, struct lexicon_query *query, size_t n)

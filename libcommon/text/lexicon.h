@@ -13,7 +13,7 @@
 
 #define LEXICON_NONE UINT32_MAX
 #define LEXICON_INLINE 12 /* strings of so many bytes are found without going to their item */
-#define LEXICON_MOST ((1u << 24) - 2)
+#define LEXICON_MOST ((1u << 24) - 2) /* the highest id */
 
 struct lexicon {
     char *bytes; /* of all strings */
@@ -23,8 +23,8 @@ struct lexicon {
         uint32_t len, id;
     } *item; /* as they were added */
     size_t n, cap;
-    /* Open addressing.  high: the length above, but LEXICON_INLINE + 1 where it is more, then 24 bits of 1 + the index
-     * of an item, 0 for none; low, and 32 bits below: the bytes, zero padded, or hash and length. */
+    /* Open addressing.  high: the length above, but LEXICON_INLINE + 1 where it is more, then 24 bits of
+     * 1 + the id, 0 for none; low, and 32 bits below: the bytes, zero padded, or hash and length. */
     struct lexicon_slot {
         uint64_t low, high;
     } *slot;
@@ -36,7 +36,9 @@ struct lexicon {
 };
 
 void lexicon_release(struct lexicon *l);
-/* Copies the string.  -1: an id above `most`, LEXICON_MOST strings, or 4 GiB. */
+/* Make room for strings to come. */
+void lexicon_reserve(struct lexicon *l, size_t strings, size_t bytes);
+/* Copies the string.  -1: an id above `most`, which is at most LEXICON_MOST, or 4 GiB. */
 int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_t most, struct err *err);
 /* All are there.  -1: two have one id or one string. */
 int lexicon_index(struct lexicon *l, struct err *err);

@@ -8,6 +8,7 @@
 #include "libcommon/text/tokenizer_load.h"
 
 #define BATCH 128 /* merges looked up at a time */
+#define SHORTEST 6 /* bytes of a member of the vocabulary, but of the first ten */
 
 enum { TYPE, DROPOUT, UNK, PREFIX, SUFFIX, FUSE, FALLBACK, IGNORE, VOCAB, MERGES, PARTS };
 
@@ -103,6 +104,7 @@ static int load_vocab(struct reader *r)
     struct json j;
     int64_t id;
 
+    lexicon_reserve(&r->spelled, b->vocab_n / SHORTEST, b->vocab_n);
     json_init(&j, b->vocab, b->vocab_n);
     if (json_next(&j) != JSON_OBJECT)
         return err_set(l->err, "%s: model: vocab is not an object", l->name);
@@ -181,13 +183,33 @@ static int add_pairs(struct reader *r)
     return rc;
 }
 
+/* memcmp() == 0, for what is short. */
+static inline bool same(const char *a, const char *b, size_t n)
+{
+    uint32_t v[4];
+
+    if (n > 8)
+        return memcmp(a, b, n) == 0;
+    if (n < 4) {
+        for (size_t i = 0; i < n; i++)
+            if (a[i] != b[i])
+                return false;
+        return true;
+    }
+    memcpy(&v[0], a, 4);
+    memcpy(&v[1], b, 4);
+    memcpy(&v[2], a + n - 4, 4);
+    memcpy(&v[3], b + n - 4, 4);
+    return v[0] == v[1] && v[2] == v[3];
+}
+
 /* Is the token of an id spelled so? */
 static bool spells(const struct lexicon *l, uint32_t id, const struct json_raw *left, const struct json_raw *right)
 {
     size_t n;
     const char *s = lexicon_string(l, id, &n);
 
-    return s && n == left->n + right->n && memcmp(s, left->s, left->n) == 0 && memcmp(s + left->n, right->s, right->n) == 0;
+    return s && n == left->n + right->n && same(s, left->s, left->n) && same(s + left->n, right->s, right->n);
 }
 
 /* The token that a merge makes, mostly the one behind that of the merge before, or the same. */
