@@ -1,6 +1,5 @@
 #include "libcommon/text/lexicon.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +116,8 @@ static int place(struct lexicon *l, size_t i, const struct lexicon_query *q, str
     if (l->index[t->id])
         return err_set(err, "two tokens have the id %u", t->id);
     *slot = (struct lexicon_slot){ q->low, q->high | (uint64_t)(t->id + 1) << 32 };
-    l->filter[filter_bit(l, q->hash) / 64] |= (uint64_t)1 << filter_bit(l, q->hash) % 64;
+    if (l->filter)
+        l->filter[filter_bit(l, q->hash) / 64] |= (uint64_t)1 << filter_bit(l, q->hash) % 64;
     l->index[t->id] = (uint32_t)i + 1;
     return 0;
 }
@@ -131,7 +131,7 @@ int lexicon_index(struct lexicon *l, struct err *err)
         ;
     mask = ((size_t)1 << l->bits) - 1;
     l->slot = arena_table(&l->table, (mask + 1) * sizeof *l->slot);
-    l->filter = xcalloc((size_t)1 << (l->bits - 3), sizeof *l->filter);
+    l->filter = l->unfiltered ? NULL : xcalloc((size_t)1 << (l->bits - 3), sizeof *l->filter);
     for (size_t i = 0; i < l->n; i++)
         l->n_ids = l->item[i].id >= l->n_ids ? l->item[i].id + 1 : l->n_ids;
     l->index = xcalloc((size_t)l->n_ids + 1, sizeof *l->index);
@@ -156,7 +156,7 @@ static bool maybe(const struct lexicon *l, uint64_t hash)
 {
     size_t bit = filter_bit(l, hash);
 
-    return l->filter[bit / 64] >> bit % 64 & 1;
+    return !l->filter || l->filter[bit / 64] >> bit % 64 & 1;
 }
 
 uint32_t lexicon_find(const struct lexicon *l, const char *s, size_t n)

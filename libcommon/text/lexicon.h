@@ -5,6 +5,7 @@
 #ifndef LIBCOMMON_TEXT_LEXICON_H
 #define LIBCOMMON_TEXT_LEXICON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct lexicon {
     struct arena table; /* of slots */
     unsigned bits;
     uint64_t *filter; /* 8 bits a slot: most strings that are not there are known without going to the table */
+    bool unfiltered;  /* set before lexicon_index(): most that are looked up are there */
     uint32_t *index; /* [n_ids] 1 + index of the item of an id, 0 for none */
     uint32_t n_ids;  /* highest id + 1 */
 };

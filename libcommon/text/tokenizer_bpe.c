@@ -281,7 +281,7 @@ static int load_merges(struct reader *r)
 
 int tokenizer_bpe_load(struct tokenizer_loader *l, struct tokenizer_bpe *b)
 {
-    struct reader r = { .l = l, .b = b };
+    struct reader r = { .l = l, .b = b, .spelled = { .unfiltered = true } };
     int rc = load_vocab(&r) < 0 || load_merges(&r) < 0 ? -1 : 0;
 
     lexicon_release(&r.spelled);
