@@ -100,16 +100,14 @@ static int make(struct tokenizer_encoder *e, const char *s, size_t n)
     return t->model->encode(t->model_data, e->scratch, s, n, e->out, e->err);
 }
 
-static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
+static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n, uint64_t hash)
 {
     struct tokenizer_ids *out = e->out;
-    uint64_t hash;
     const uint32_t *ids;
     size_t k;
 
     if (n > WORDCACHE_LONGEST)
         return make(e, s, n);
-    hash = hash_bytes(s, n, 0);
     ids = wordcache_find_long(&e->cache, s, n, hash, &k);
     if (ids) {
         mem_grow(&out->v, &out->cap, out->n + k, sizeof *out->v);
@@ -125,25 +123,43 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n)
     return 0;
 }
 
+static uint64_t fetch_long(const struct tokenizer_encoder *e, const char *s, size_t n)
+{
+    uint64_t hash = n <= WORDCACHE_LONGEST ? hash_bytes(s, n, 0) : 0;
+
+    wordcache_fetch_long(&e->cache, hash);
+    return hash;
+}
+
 /* The keys of the first k pieces of the batch, of which the first begins at `at`; 0 for a long one. */
 static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, size_t at, size_t k)
 {
     const struct wordcache_entry *entry = e->cache.entry;
     int shift = e->cache.shift;
+    size_t longs = 0;
 
     for (size_t i = 0; i < k; i++) {
         size_t end = e->end[i], len = end - at;
         uint64_t low = 0, high = 0, hash;
 
-        if (len <= WORDCACHE_SHORT)
+        if (len <= WORDCACHE_SHORT) {
             wordcache_key(text + at, len, n - at, &low, &high);
-        hash = wordcache_hash(low, high);
-        __builtin_prefetch(&entry[hash >> shift]);
+            hash = wordcache_hash(low, high);
+            __builtin_prefetch(&entry[hash >> shift]);
+        } else {
+            hash = fetch_long(e, text + at, len);
+            longs++;
+        }
         e->low[i] = low;
         e->high[i] = high;
         e->hash[i] = hash;
         at = end;
     }
+    for (size_t i = 0; longs; i++)
+        if (!e->high[i]) {
+            wordcache_fetch_ring(&e->cache, e->hash[i]);
+            longs--;
+        }
 }
 
 /* Append the ids of a cached piece. */
@@ -164,6 +180,7 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 
     if (entry) {
         put(e, entry);
+        wordcache_settle(&e->cache, entry);
         return 0;
     }
     if (make(e, s, (size_t)(high >> 56)) < 0)
@@ -206,7 +223,7 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
         if (i == k)
             break;
         start = i ? e->end[i - 1] : at;
-        if ((e->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, e->end[i] - start)) < 0)
+        if ((e->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, e->end[i] - start, e->hash[i])) < 0)
             return -1;
     }
     return 0;
@@ -229,8 +246,6 @@ static int encode_pieces(struct tokenizer_encoder *e, const struct pretok *preto
 
 static int encode_piece(struct tokenizer_encoder *e, const char *s, size_t n)
 {
-    if (n > WORDCACHE_SHORT)
-        return long_piece(e, s, n);
     e->end[0] = n;
     make_keys(e, s, n, 0, 1);
     return encode_batch(e, s, 0, 1);

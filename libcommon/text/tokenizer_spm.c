@@ -96,8 +96,10 @@ static void short_part(const struct spm *m, struct scratch *s, const char *part,
     uint64_t low = s->low[i], high = s->high[i];
     const struct wordcache_entry *e = wordcache_find(&s->cache, low, high);
 
-    if (e && take_known(m, s, wordcache_ids(&s->cache, e), e->n, out))
+    if (e && take_known(m, s, wordcache_ids(&s->cache, e), e->n, out)) {
+        wordcache_settle(&s->cache, e);
         return;
+    }
     make(m, s, part, (size_t)(high >> 56), out);
     if (!e && limit_of(s->kept.v) > 0)
         wordcache_add(&s->cache, low, high, s->kept.v, s->kept.n);

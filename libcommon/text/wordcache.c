@@ -9,9 +9,6 @@
 #define FIRST_BITS 13
 #define LAST_BITS 20
 #define MORE_MOST ((size_t)1 << 20) /* ids of pieces that have more than three */
-#define BIG_BITS 19
-#define WAYS 8 /* entries where a long piece may stand */
-#define RING ((size_t)32 << 20)
 
 static void make_short(struct wordcache *c, int bits)
 {
@@ -23,13 +20,13 @@ static void make_short(struct wordcache *c, int bits)
 
 void wordcache_init(struct wordcache *c)
 {
-    size_t size = sizeof *c->big << BIG_BITS;
+    size_t size = sizeof *c->big << WORDCACHE_BITS;
 
     *c = (struct wordcache){ 0 };
     make_short(c, FIRST_BITS);
-    arena_reserve(&c->ring_arena, RING + size);
+    arena_reserve(&c->ring_arena, WORDCACHE_RING + size);
     c->big = arena_alloc(&c->ring_arena, size);
-    c->ring = arena_alloc(&c->ring_arena, RING);
+    c->ring = arena_alloc(&c->ring_arena, WORDCACHE_RING);
 }
 
 void wordcache_release(struct wordcache *c)
@@ -39,11 +36,16 @@ void wordcache_release(struct wordcache *c)
     free(c->more);
 }
 
+static size_t first_place(const struct wordcache_entry *e, int shift)
+{
+    return (size_t)(wordcache_hash(e->low, e->high) >> shift);
+}
+
 /* Where a piece may stand: four entries, two cache lines beside one another, its own one first.  The first
  * empty one; when all are taken, one after the other in turn. */
 static void insert(struct wordcache *c, const struct wordcache_entry *e)
 {
-    size_t at = (size_t)(wordcache_hash(e->low, e->high) >> c->shift);
+    size_t at = first_place(e, c->shift);
 
     for (size_t k = 0; k < 4; k++)
         if (!c->entry[at ^ k].high) {
@@ -58,14 +60,28 @@ static void grow(struct wordcache *c)
 {
     struct arena old = c->arena;
     struct wordcache_entry *e = c->entry;
-    size_t n = (size_t)1 << (64 - c->shift);
+    int shift = c->shift;
+    size_t n = (size_t)1 << (64 - shift);
 
     c->arena = (struct arena){ 0 };
     make_short(c, 64 - c->shift + 1);
-    for (size_t i = 0; i < n; i++)
-        if (e[i].high)
-            insert(c, &e[i]);
+    /* what has its first place is found more often */
+    for (int guests = 0; guests < 2; guests++)
+        for (size_t i = 0; i < n; i++)
+            if (e[i].high && (first_place(&e[i], shift) != i) == guests)
+                insert(c, &e[i]);
     arena_release(&old);
+}
+
+void wordcache_settle(struct wordcache *c, const struct wordcache_entry *e)
+{
+    size_t at = first_place(e, c->shift);
+    struct wordcache_entry *first = &c->entry[at], was = *first;
+
+    if (first_place(first, c->shift) == at)
+        return;
+    *first = *e;
+    c->entry[e - c->entry] = was;
 }
 
 void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n)
@@ -92,7 +108,7 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
 
 static bool alive(const struct wordcache *c, const struct wordcache_long *e)
 {
-    return e->len && c->ring_end - e->at <= RING;
+    return e->len && c->ring_end - e->at <= WORDCACHE_RING;
 }
 
 static size_t ids_behind(size_t at, size_t len)
@@ -102,10 +118,10 @@ static size_t ids_behind(size_t at, size_t len)
 
 const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n)
 {
-    const struct wordcache_long *e = &c->big[hash >> (64 - BIG_BITS) & ~(size_t)(WAYS - 1)];
+    const struct wordcache_long *e = wordcache_set(c, hash);
 
-    for (int i = 0; i < WAYS; i++, e++) {
-        size_t at = (size_t)(e->at % RING);
+    for (int i = 0; i < WORDCACHE_WAYS; i++, e++) {
+        size_t at = (size_t)(e->at % WORDCACHE_RING);
 
         if (e->hash != (uint32_t)hash || e->len != len || !alive(c, e) || memcmp(c->ring + at, s, len) != 0)
             continue;
@@ -118,15 +134,15 @@ const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, si
 /* In the place of one that is no more, or of the oldest. */
 void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n)
 {
-    struct wordcache_long *e = &c->big[hash >> (64 - BIG_BITS) & ~(size_t)(WAYS - 1)], *oldest = e;
-    size_t at = (size_t)(c->ring_end % RING), size = ids_behind(at, len) + n * sizeof *ids - at;
+    struct wordcache_long *e = wordcache_set(c, hash), *oldest = e;
+    size_t at = (size_t)(c->ring_end % WORDCACHE_RING), size = ids_behind(at, len) + n * sizeof *ids - at;
 
-    if (at + size > RING) {
-        c->ring_end += RING - at;
+    if (at + size > WORDCACHE_RING) {
+        c->ring_end += WORDCACHE_RING - at;
         at = 0;
         size = ids_behind(0, len) + n * sizeof *ids;
     }
-    for (int i = 0; i < WAYS && alive(c, oldest); i++)
+    for (int i = 0; i < WORDCACHE_WAYS && alive(c, oldest); i++)
         if (!alive(c, &e[i]) || e[i].at < oldest->at)
             oldest = &e[i];
     memcpy(c->ring + at, s, len);

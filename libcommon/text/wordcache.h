@@ -43,6 +43,10 @@ struct wordcache {
     uint64_t ring_end; /* where the next piece goes */
 };
 
+#define WORDCACHE_BITS 19 /* of the table of long pieces */
+#define WORDCACHE_WAYS 8  /* entries where one may stand */
+#define WORDCACHE_RING ((size_t)32 << 20)
+
 void wordcache_init(struct wordcache *c);
 void wordcache_release(struct wordcache *c);
 
@@ -78,6 +82,9 @@ static inline const struct wordcache_entry *wordcache_find(const struct wordcach
     return NULL;
 }
 
+/* A piece that was found where another has its first place moves to its own one, so that it is found at once. */
+void wordcache_settle(struct wordcache *c, const struct wordcache_entry *e);
+
 static inline const uint32_t *wordcache_ids(const struct wordcache *c, const struct wordcache_entry *e)
 {
     return e->n <= 3 ? e->id : c->more + e->id[0];
@@ -85,6 +92,31 @@ static inline const uint32_t *wordcache_ids(const struct wordcache *c, const str
 
 /* Remember the ids of a short piece that is not there. */
 void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n);
+static inline struct wordcache_long *wordcache_set(const struct wordcache *c, uint64_t hash)
+{
+    return &c->big[hash >> (64 - WORDCACHE_BITS) & ~(size_t)(WORDCACHE_WAYS - 1)];
+}
+
+/* Where a long piece is looked for: have it fetched; then, when that is there, what it points to. */
+static inline void wordcache_fetch_long(const struct wordcache *c, uint64_t hash)
+{
+    const struct wordcache_long *e = wordcache_set(c, hash);
+
+    __builtin_prefetch(e);
+    __builtin_prefetch(e + WORDCACHE_WAYS / 2);
+}
+
+static inline void wordcache_fetch_ring(const struct wordcache *c, uint64_t hash)
+{
+    const struct wordcache_long *e = wordcache_set(c, hash);
+
+    for (int i = 0; i < WORDCACHE_WAYS; i++)
+        if (e[i].hash == (uint32_t)hash) {
+            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING);
+            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING + 64);
+        }
+}
+
 /* The ids of a piece of 16 to WORDCACHE_LONGEST bytes, borrowed until the next call, and their number; NULL. */
 const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n);
 void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n);
