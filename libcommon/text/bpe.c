@@ -56,6 +56,7 @@ void bpe_release(struct bpe *b)
     lexicon_release(&b->made);
     lexicon_release(&b->plain);
     free(b->byte_merge);
+    free(b->cut);
     merges_release(&b->merges);
     *b = (struct bpe){ 0 };
 }
@@ -220,6 +221,9 @@ int bpe_merge_all(struct bpe *b, struct err *err)
 void bpe_finish(struct bpe *b)
 {
     merges_finish(&b->merges);
+    b->cut = xcalloc(1, sizeof *b->cut);
+    for (size_t i = 0; i < b->made.n; i++)
+        bytecut_add(b->cut, b->made.bytes + b->made.item[i].at, b->made.item[i].len);
     b->byte_merge = xmalloc(65536 * sizeof *b->byte_merge);
     for (int left = 0; left < 256; left++)
         for (int right = 0; right < 256; right++) {
@@ -230,15 +234,13 @@ void bpe_finish(struct bpe *b)
         }
 }
 
-size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n, uint32_t *out, uint8_t *missing)
+/* The ids of a part, or of a piece that is not cut. */
+static size_t encode_part(const struct bpe *b, struct bpe_scratch *s, const char *part, size_t n, uint32_t *out,
+                          uint8_t *missing)
 {
-    uint32_t whole = b->whole ? lexicon_find(&b->made, piece, n) : BPE_NONE, *id = out, first[MERGES_SHORT];
-    const uint8_t *byte = (const uint8_t *)piece;
+    uint32_t *id = out, first[MERGES_SHORT];
+    const uint8_t *byte = (const uint8_t *)part;
 
-    if (whole != BPE_NONE) {
-        *out = whole;
-        return 1;
-    }
     if (n > MERGES_SHORT) {
         mem_grow(&s->id, &s->id_cap, n, sizeof *s->id);
         id = s->id;
@@ -256,14 +258,66 @@ size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece,
     }
     n = merges_run(&b->merges, &s->merges, id, n, NULL);
     memcpy(out, id, n * sizeof *out);
-    if (s->id_cap > 1 << 20) /* of one long piece */
-        bpe_scratch_release(s);
+    if (s->id_cap > 1 << 20) { /* of one long piece */
+        free(s->id);
+        s->id = NULL;
+        s->id_cap = 0;
+        merges_scratch_release(&s->merges);
+    }
     return n;
+}
+
+/* The same of a short part, from the cache where it is there; `room` bytes of it can be read. */
+static size_t encode_known(const struct bpe *b, struct bpe_scratch *s, const char *part, size_t n, size_t room,
+                           uint32_t *out, uint8_t *missing)
+{
+    const struct wordcache_entry *e;
+    uint64_t low, high;
+    size_t k;
+
+    if (!s->parts.entry)
+        wordcache_init(&s->parts);
+    wordcache_key(part, n, room, &low, &high);
+    e = wordcache_find(&s->parts, low, high);
+    if (e) {
+        memcpy(out, wordcache_ids(&s->parts, e), e->n * sizeof *out);
+        return e->n;
+    }
+    k = encode_part(b, s, part, n, out, missing);
+    if (k)
+        wordcache_add(&s->parts, low, high, out, k);
+    return k;
+}
+
+size_t bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n, uint32_t *out, uint8_t *missing)
+{
+    uint32_t whole = b->whole ? lexicon_find(&b->made, piece, n) : BPE_NONE;
+    size_t end = n >= 6 && whole == BPE_NONE ? bytecut_end(b->cut, piece, n, 0) : n, used = 0;
+
+    if (whole != BPE_NONE) {
+        *out = whole;
+        return 1;
+    }
+    if (end == n)
+        return encode_part(b, s, piece, n, out, missing);
+    for (size_t at = 0; at < n; at = end) {
+        size_t k, len;
+
+        end = at ? bytecut_end(b->cut, piece, n, at) : end;
+        len = end - at;
+        k = len <= WORDCACHE_SHORT ? encode_known(b, s, piece + at, len, n - at, out + used, missing)
+                                   : encode_part(b, s, piece + at, len, out + used, missing);
+        if (!k)
+            return 0;
+        used += k;
+    }
+    return used;
 }
 
 void bpe_scratch_release(struct bpe_scratch *s)
 {
     free(s->id);
     merges_scratch_release(&s->merges);
+    wordcache_release(&s->parts);
     *s = (struct bpe_scratch){ 0 };
 }

@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 #include "libcommon/base/err.h"
+#include "libcommon/text/bytecut.h"
 #include "libcommon/text/lexicon.h"
 #include "libcommon/text/merges.h"
+#include "libcommon/text/wordcache.h"
 
 #define BPE_NONE LEXICON_NONE
 #define BPE_MAX_ID MERGES_MAX_ID
@@ -26,6 +28,7 @@ struct bpe {
     uint32_t byte_id[256]; /* BPE_NONE where the vocabulary has no token of that byte */
     struct merges merges;
     uint32_t *byte_merge; /* [65536] index of the merge of two bytes, MERGES_NONE for none */
+    struct bytecut *cut;  /* of all tokens */
     bool whole; /* a piece that is a token is that token, whatever the merges say (ignore_merges) */
 };
 
@@ -60,6 +63,7 @@ uint32_t bpe_id(const struct bpe *b, const char *s, size_t n);
 const char *bpe_token(const struct bpe *b, uint32_t id, size_t *n, bool *plain);
 
 struct bpe_scratch {
+    struct wordcache parts; /* of pieces that were cut, and their ids */
     uint32_t *id;
     size_t id_cap;
     struct merges_scratch merges;
