@@ -189,7 +189,7 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
     return 0;
 }
 
-/* The first of the pieces [i, k) of the batch that does not stand at its first place in the cache with at most
+/* The first of the pieces [i, k) of the batch that does not stand at its first two places in the cache with at most
  * three ids; the ids of those before it are appended. */
 static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
 {
@@ -200,6 +200,8 @@ static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
     for (; i < k; i++) {
         const struct wordcache_entry *entry = &entries[e->hash[i] >> shift];
 
+        if (entry->low != e->low[i] || entry->high != e->high[i])
+            entry = &entries[e->hash[i] >> shift ^ 1];
         if (entry->low != e->low[i] || entry->high != e->high[i] || entry->n - 1 >= 3)
             break;
         memcpy(v, entry->id, sizeof entry->id); /* three, of which n count */
