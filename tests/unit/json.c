@@ -250,6 +250,42 @@ static void test_skip(void)
     OK(json_next(&j) == JSON_ARRAY && json_skip(&j) == 0 && json_skip(&j) == -1);
 }
 
+/* What json_skip() takes many at a time is right or wrong where json_next() says so. */
+static void test_skip_rows(void)
+{
+    static const struct {
+        const char *text;
+        int wrong; /* at this byte; -1: nowhere */
+    } rows[] = {
+        { "[1,2.5,3e1,-1,\"x\",null,[2,3],4 , 5 ]", -1 },
+        { "{\"a\":1,\"b\" : 20 ,\"c\":\"\",\"d\":{\"e\":0,\"f\":[]},\"g\":1}", -1 },
+        { "[0,10,0]", -1 },
+        { "[1,2,01]", 6 },
+        { "[1,2,3.]", 7 },
+        { "[1,2,3e]", 7 },
+        { "[1,-]", 4 },
+        { "[1,2,]", 5 },
+        { "[1,2", 4 },
+        { "[1,\"a\\x\"]", 5 },
+        { "[1,\"a\1\"]", 5 },
+        { "{\"a\":1,\"b\"2}", 10 },
+        { "{\"a\":1,b:2}", 7 },
+        { "{\"a\":1,\"b\":2]", 12 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json j;
+        int rc;
+
+        json_init(&j, rows[i].text, strlen(rows[i].text));
+        rc = json_skip(&j);
+        if (rows[i].wrong < 0)
+            OK(rc == 0 && json_next(&j) == JSON_END);
+        else
+            OK(rc < 0 && j.p - j.start == rows[i].wrong);
+    }
+}
+
 /* Where each special byte stands, at every offset and length around the vector widths. */
 static void test_scan(void)
 {
@@ -341,6 +377,7 @@ int main(void)
     test_numbers();
     test_tree();
     test_skip();
+    test_skip_rows();
     test_scan();
     test_put();
     test_suite();

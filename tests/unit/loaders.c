@@ -295,7 +295,7 @@ static const struct {
     { "x", "YQ== 0\nYg== -1\n", NULL, NULL, "gpt2", "", "x:2: not a token" },
     { "x", "YQ== 0\nYg== 9999999999\n", NULL, NULL, "gpt2", "", "x:2: id 9999999999 is above" },
     { "x", "YQ== 0\nYg== 0\n", NULL, NULL, "gpt2", "", "x: two tokens have the id 0" },
-    { "x", "YQ== 0\nYQ== 1\n", NULL, NULL, "gpt2", "", "x: ids 0 and 1 have one token" },
+    { "x", "YQ== 0\nYQ== 1\n", NULL, NULL, "gpt2", "", "x: ids 0 and 1 have one string" },
     { "x", RANKS, NULL, "{\"added_tokens_decoder\":{\"9\":{\"content\":\"<s>\",\"special\":true}}}", "gpt2", "a<s>b", "0 9 1" },
     { "x", RANKS, NULL, "{", "gpt2", "", "tokenizer_config.json" },
     { "vocab.json", VOCAB, "#version: 0.2\na b\n", NULL, NULL, "ab<|endoftext|>b", "2 4 1" },

@@ -9,6 +9,7 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/source.h"
 #include "libcommon/format/json.h"
+#include "libcommon/text/bytecut.h"
 #include "libcommon/text/nfc.h"
 #include "libcommon/text/tokenizer.h"
 #include "tests/tap.h"
@@ -412,6 +413,9 @@ static const struct {
     { FILE_OF("", PRE "," DECODER ",\"model\":{\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]}"), NULL, "two tokens have the id 1" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"ab\"]}"), NULL, "merge 0: not two strings with a space" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"a b c\"]}"), NULL, "merge 0: not two strings with a space" },
+    { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"a\\u0020b c\"]}"), NULL, "merge 0: not two strings with a space" },
+    { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"\\u0023version b\",\"b a\"]}"), NULL,
+      "merge 0: 'ba' is not in the vocabulary" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[[\"a\"]]}"), NULL, "merge 0: not two strings" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[1]}"), NULL, "merge 0: not two strings" },
     { FILE_OF("", PRE "," DECODER ",\"model\":{" VOCAB ",\"merges\":[\"b a\"]}"), NULL, "merge 0: 'ba' is not in the vocabulary" },
@@ -484,9 +488,57 @@ static void test_ids(void)
     tokenizer_free(t);
 }
 
+/* Merges are the same however the file spells them: as its vocabulary does, or in another way. */
+static void test_spellings(void)
+{
+#define SPELLED(vocab, merges) FILE_OF("", PRE "," DECODER ",\"model\":{\"vocab\":{" vocab "},\"merges\":[" merges "]}")
+    static const char *const files[] = {
+        SPELLED("\"a\":0,\"\u0120\":1,\"\u0120a\":2,\"aa\":3", "\"\u0120 a\",\"a a\""),
+        SPELLED("\"a\":0,\"\\u0120\":1,\"\\u0120a\":2,\"aa\":3", "\"\\u0120 a\",\"a a\""),
+        SPELLED("\"a\":0,\"\\u0120\":1,\"\\u0120a\":2,\"aa\":3", "\"\u0120 a\",\"a a\""),
+        SPELLED("\"a\":0,\"\u0120\":1,\"\u0120a\":2,\"aa\":3", "\"\\u0120 \\u0061\",\"a\\u0020a\""),
+        SPELLED("\"a\":0,\"\u0120\":1,\"\u0120a\":2,\"aa\":3", "[\"\\u0120\",\"a\"],[\"a\",\"a\"]"),
+        SPELLED("\"aa\":3,\"\u0120a\":2,\"a\":0,\"\u0120\":1", "\"\u0120 a\",[\"a\",\"\\u0061\"]"),
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct err err = { 0 };
+        struct tokenizer *t = tokenizer_parse(files[i], strlen(files[i]), NULL, 0, "x", &err);
+        struct tokenizer_encoder *e = t ? tokenizer_encoder_new(t) : NULL;
+        struct tokenizer_ids ids = { 0 };
+
+        if (OK(t != NULL)) /* " a" before "aa" */
+            OK(tokenizer_encode(e, "aa aaa", 6, TOKENIZER_SPECIAL_NONE, &ids, &err) == 0 && ids.n == 3 &&
+               memcmp(ids.v, (uint32_t[]){ 3, 2, 3 }, 12) == 0);
+        else
+            printf("# %zu: %s\n", i, err.msg);
+        free(ids.v);
+        tokenizer_encoder_free(e);
+        tokenizer_free(t);
+    }
+}
+
+/* A piece is cut between characters of three bytes unless a token has what is on both sides of it. */
+static void test_cuts(void)
+{
+    struct bytecut *b = xcalloc(1, sizeof *b);
+
+    bytecut_add(b, "\u4e2d\u6587", 6);
+    bytecut_add(b, "\x87\xe5", 2);         /* of the end of U+6587, and all that begins with 0xe5 */
+    bytecut_add(b, " \u8a9e", 4);
+    OK(bytecut_end(b, "\u4e2d\u6587\u4e2d", 9, 0) == 6 && bytecut_end(b, "\u4e2d\u6587\u4e2d", 9, 6) == 9);
+    OK(bytecut_end(b, "\u6587\u4e2d", 6, 0) == 3);
+    OK(bytecut_end(b, "\u6587\u5b57", 6, 0) == 6);         /* e6 96 87 | e5 ad 97 */
+    OK(bytecut_end(b, "a\u8a9e\u8a9e\u8a9e", 10, 0) == 4); /* not behind the letter */
+    OK(bytecut_end(b, "\xe4\xe4\xe4\xe4\xe4\xe4", 6, 0) == 3 && bytecut_end(b, "\xe4\x80", 2, 0) == 2);
+    free(b);
+}
+
 int main(void)
 {
     test_files();
+    test_spellings();
+    test_cuts();
     test_ids();
     test_shared();
     return tap_done();
