@@ -492,7 +492,7 @@ static void test_ids(void)
 static void test_spellings(void)
 {
 #define SPELLED(vocab, merges) FILE_OF("", PRE "," DECODER ",\"model\":{\"vocab\":{" vocab "},\"merges\":[" merges "]}")
-    static const char *const files[] = {
+    static const char *const spelled[] = {
         SPELLED("\"a\":0,\"\u0120\":1,\"\u0120a\":2,\"aa\":3", "\"\u0120 a\",\"a a\""),
         SPELLED("\"a\":0,\"\\u0120\":1,\"\\u0120a\":2,\"aa\":3", "\"\\u0120 a\",\"a a\""),
         SPELLED("\"a\":0,\"\\u0120\":1,\"\\u0120a\":2,\"aa\":3", "\"\u0120 a\",\"a a\""),
@@ -501,9 +501,9 @@ static void test_spellings(void)
         SPELLED("\"aa\":3,\"\u0120a\":2,\"a\":0,\"\u0120\":1", "\"\u0120 a\",[\"a\",\"\\u0061\"]"),
     };
 
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < sizeof spelled / sizeof *spelled; i++) {
         struct err err = { 0 };
-        struct tokenizer *t = tokenizer_parse(files[i], strlen(files[i]), NULL, 0, "x", &err);
+        struct tokenizer *t = tokenizer_parse(spelled[i], strlen(spelled[i]), NULL, 0, "x", &err);
         struct tokenizer_encoder *e = t ? tokenizer_encoder_new(t) : NULL;
         struct tokenizer_ids ids = { 0 };
 
