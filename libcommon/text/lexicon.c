@@ -30,7 +30,7 @@ int lexicon_add(struct lexicon *l, const char *s, size_t n, uint64_t id, uint32_
         return err_set(err, "id %llu is above %u", (unsigned long long)id, most);
     if (n > UINT32_MAX || l->n == UINT32_MAX)
         return err_set(err, "a string of %zu bytes", n);
-    mem_grow(&l->bytes, &l->bytes_cap, l->bytes_n + n, 1);
+    mem_grow(&l->bytes, &l->bytes_cap, l->bytes_n + n + 1, 1); /* not NULL */
     mem_grow(&l->item, &l->cap, l->n + 1, sizeof *l->item);
     l->item[l->n++] = (struct lexicon_item){ .at = l->bytes_n, .len = (uint32_t)n, .id = (uint32_t)id };
     if (n)
