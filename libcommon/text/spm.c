@@ -328,8 +328,10 @@ int spm_prepare(struct spm *m, struct err *err)
 
 const struct border *spm_border(const struct spm *m)
 {
-    /* How a piece is undone depends on all of the text; words are whole. */
-    return m->made_by || m->info.model == SPM_WORD ? NULL : &m->border;
+    /* How a piece is undone depends on all of the text; words are whole; sums that leave the range of float are one. */
+    bool far = m->info.model == SPM_UNIGRAM && !(fabs(m->unigram.unk_score) < 1e30);
+
+    return m->made_by || m->info.model == SPM_WORD || far ? NULL : &m->border;
 }
 
 void spm_begin(struct spm_scratch *s)
