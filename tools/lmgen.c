@@ -15,7 +15,7 @@
 #include "libcommon/data/ids.h"
 #include "libcommon/data/source.h"
 #include "libcommon/text/emit.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "train/generate.h"
 #include "train/open.h"
 

@@ -1,6 +1,6 @@
 /* lmvocab - train a vocabulary on text: byte-level BPE, SentencePiece's BPE and Unigram.
  *
- * Blocks of the input are counted in parallel, a table of words a thread; libcommon/text/bpe_train.h and
+ * Blocks of the input are counted in parallel, a table of words a thread; libcommon/vocab/bpe_train.h and
  * sp_train.h have the rules.  See lmvocab(1).
  */
 #include <inttypes.h>
@@ -13,9 +13,9 @@
 #include "libcommon/base/opt.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/docs.h"
-#include "libcommon/text/bpe_train.h"
-#include "libcommon/text/pretok.h"
-#include "libcommon/text/sp_train.h"
+#include "libcommon/vocab/bpe_train.h"
+#include "libcommon/tokenizer/pretok.h"
+#include "libcommon/vocab/sp_train.h"
 
 #define MOST_TOKENS (1 << 21)
 #define MOST_SEEDS (1 << 21)

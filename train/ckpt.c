@@ -12,7 +12,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/tree.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "train/ckpt_file.h"
 
 enum { STATE_VERSION = 1 };

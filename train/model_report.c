@@ -4,7 +4,7 @@
 #include "libcommon/base/tree.h"
 #include "libcommon/format/json.h"
 #include "libcommon/format/report.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "libcommon/weights/safetensors.h"
 #include "train/model.h"
 

@@ -2,8 +2,8 @@
 #ifndef TRAIN_OPEN_H
 #define TRAIN_OPEN_H
 
-#include "libcommon/text/chat.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/template/chat.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "train/model.h"
 
 /* model_open() of a directory; of a run's directory (lmcheckpoint(5)) an error that names its newest

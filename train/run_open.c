@@ -8,7 +8,7 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/data/tokenize.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "train/open.h"
 #include "train/run_in.h"
 

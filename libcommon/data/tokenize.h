@@ -12,7 +12,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/data/source.h"
 #include "libcommon/data/stream.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 
 /* What becomes of a document without tokens (those of prefix and suffix count): */
 enum tokenize_empty {

@@ -10,8 +10,8 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/data/source.h"
-#include "libcommon/text/pretok.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/pretok.h"
+#include "libcommon/tokenizer/tokenizer.h"
 
 enum { ROUNDS = 5, PASSES = 3, MODELS = 4 };
 

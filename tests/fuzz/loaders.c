@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/text/tokenizer_load.h"
+#include "libcommon/tokenizer/tokenizer_load.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

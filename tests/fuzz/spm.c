@@ -5,9 +5,9 @@
 
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
-#include "libcommon/text/border.h"
-#include "libcommon/text/spm.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/border.h"
+#include "libcommon/tokenizer/spm.h"
+#include "libcommon/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

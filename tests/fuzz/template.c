@@ -1,5 +1,5 @@
 /* Templates: what compiles renders within its bounds, to valid UTF-8, twice the same. */
-#include "libcommon/text/template.h"
+#include "libcommon/template/template.h"
 
 #include <stdint.h>
 #include <stdlib.h>

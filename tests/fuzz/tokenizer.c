@@ -5,8 +5,8 @@
 
 #include "libcommon/base/utf8.h"
 #include "libcommon/text/nfc.h"
-#include "libcommon/text/pretok.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/pretok.h"
+#include "libcommon/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

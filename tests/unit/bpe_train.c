@@ -1,5 +1,5 @@
 /* BPE training: merges worked out by hand, ties, lengths, special strings; counting, split over tables. */
-#include "libcommon/text/bpe_train.h"
+#include "libcommon/vocab/bpe_train.h"
 
 #include <stdlib.h>
 #include <string.h>

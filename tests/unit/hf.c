@@ -7,7 +7,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/format/json.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "tests/tap.h"
 
 static const char *source_dir(void)

@@ -7,8 +7,8 @@
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/format/json.h"
-#include "libcommon/text/bpe.h"
-#include "libcommon/text/tokenizer_load.h"
+#include "libcommon/tokenizer/bpe.h"
+#include "libcommon/tokenizer/tokenizer_load.h"
 #include "tests/tap.h"
 
 static struct err err;

@@ -5,7 +5,7 @@
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/rng.h"
 #include "libcommon/base/utf8.h"
-#include "libcommon/text/pretok_in.h"
+#include "libcommon/tokenizer/pretok_in.h"
 #include "tests/tap.h"
 
 enum { TEXT = 400, MODELS = 6 };

@@ -1,6 +1,6 @@
 /* SentencePiece's trainers: small texts, option by option, against the reference's pieces; the reference's models of
  * ../shared, piece by piece; the rules of normalisation against its blob; the likelihood of a text. */
-#include "libcommon/text/sp_train.h"
+#include "libcommon/vocab/sp_train.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Chat templates: single constructs, as Jinja2 3.1.6 renders them; errors and limits; and the renderings of
  * published templates in ../shared. */
-#include "libcommon/text/template.h"
+#include "libcommon/template/template.h"
 
 #include <stdbool.h>
 #include <string.h>

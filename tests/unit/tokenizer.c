@@ -9,9 +9,9 @@
 #include "libcommon/base/utf8.h"
 #include "libcommon/data/source.h"
 #include "libcommon/format/json.h"
-#include "libcommon/text/bytecut.h"
+#include "libcommon/tokenizer/bytecut.h"
 #include "libcommon/text/nfc.h"
-#include "libcommon/text/tokenizer.h"
+#include "libcommon/tokenizer/tokenizer.h"
 #include "tests/tap.h"
 
 /* Those from MODELS on do not give every text back. */

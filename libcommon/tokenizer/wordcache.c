@@ -1,0 +1,152 @@
+#include "libcommon/tokenizer/wordcache.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/mem.h"
+
+#define FIRST_BITS 13
+#define LAST_BITS 20
+#define MORE_MOST ((size_t)1 << 20) /* ids of pieces that have more than three */
+
+static void make_short(struct wordcache *c, int bits)
+{
+    arena_reserve(&c->arena, sizeof *c->entry << bits);
+    c->entry = arena_alloc(&c->arena, sizeof *c->entry << bits);
+    c->shift = 64 - bits;
+    c->used = 0;
+}
+
+void wordcache_init(struct wordcache *c)
+{
+    size_t size = sizeof *c->big << WORDCACHE_BITS;
+
+    *c = (struct wordcache){ 0 };
+    make_short(c, FIRST_BITS);
+    arena_reserve(&c->ring_arena, WORDCACHE_RING + size);
+    c->big = arena_alloc(&c->ring_arena, size);
+    c->ring = arena_alloc(&c->ring_arena, WORDCACHE_RING);
+}
+
+void wordcache_release(struct wordcache *c)
+{
+    arena_release(&c->arena);
+    arena_release(&c->ring_arena);
+    free(c->more);
+}
+
+static size_t first_place(const struct wordcache_entry *e, int shift)
+{
+    return (size_t)(wordcache_hash(e->low, e->high) >> shift);
+}
+
+/* Where a piece may stand: four entries, two cache lines beside one another, its own one first.  The first
+ * empty one; when all are taken, one after the other in turn. */
+static void insert(struct wordcache *c, const struct wordcache_entry *e)
+{
+    size_t at = first_place(e, c->shift);
+
+    for (size_t k = 0; k < 4; k++)
+        if (!c->entry[at ^ k].high) {
+            c->entry[at ^ k] = *e;
+            c->used++;
+            return;
+        }
+    c->entry[at ^ (c->replaced++ & 3)] = *e;
+}
+
+static void grow(struct wordcache *c)
+{
+    struct arena old = c->arena;
+    struct wordcache_entry *e = c->entry;
+    int shift = c->shift;
+    size_t n = (size_t)1 << (64 - shift);
+
+    c->arena = (struct arena){ 0 };
+    make_short(c, 64 - c->shift + 1);
+    /* what has its first place is found more often */
+    for (int guests = 0; guests < 2; guests++)
+        for (size_t i = 0; i < n; i++)
+            if (e[i].high && (first_place(&e[i], shift) != i) == guests)
+                insert(c, &e[i]);
+    arena_release(&old);
+}
+
+void wordcache_settle(struct wordcache *c, const struct wordcache_entry *e)
+{
+    size_t at = first_place(e, c->shift);
+    struct wordcache_entry *first = &c->entry[at], was = *first;
+
+    if (first_place(first, c->shift) == at)
+        return;
+    *first = *e;
+    c->entry[e - c->entry] = was;
+}
+
+void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n)
+{
+    struct wordcache_entry e = { low, high, { 0 }, (uint32_t)n };
+    size_t size = (size_t)1 << (64 - c->shift);
+
+    if (n <= 3) {
+        memcpy(e.id, ids, n * sizeof *ids);
+    } else {
+        if (c->more_n + n > MORE_MOST) {
+            memset(c->entry, 0, size * sizeof e);
+            c->more_n = c->used = 0;
+        }
+        mem_grow(&c->more, &c->more_cap, c->more_n + n, sizeof *c->more);
+        memcpy(c->more + c->more_n, ids, n * sizeof *ids);
+        e.id[0] = (uint32_t)c->more_n;
+        c->more_n += n;
+    }
+    if (2 * c->used >= size && c->shift > 64 - LAST_BITS)
+        grow(c);
+    insert(c, &e);
+}
+
+static bool alive(const struct wordcache *c, const struct wordcache_long *e)
+{
+    return e->len && c->ring_end - e->at <= WORDCACHE_RING;
+}
+
+static size_t ids_behind(size_t at, size_t len)
+{
+    return (at + len + 3) & ~(size_t)3;
+}
+
+const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n)
+{
+    const struct wordcache_long *e = wordcache_set(c, hash);
+
+    for (int i = 0; i < WORDCACHE_WAYS; i++, e++) {
+        size_t at = (size_t)(e->at % WORDCACHE_RING);
+
+        if (e->hash != (uint32_t)hash || e->len != len || !alive(c, e) || memcmp(c->ring + at, s, len) != 0)
+            continue;
+        *n = e->n;
+        return (const uint32_t *)(const void *)(c->ring + ids_behind(at, len));
+    }
+    return NULL;
+}
+
+/* In the place of one that is no more, or of the oldest. */
+void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n)
+{
+    struct wordcache_long *e = wordcache_set(c, hash), *oldest = e;
+    size_t at = (size_t)(c->ring_end % WORDCACHE_RING), size = ids_behind(at, len) + n * sizeof *ids - at;
+
+    if (at + size > WORDCACHE_RING) {
+        c->ring_end += WORDCACHE_RING - at;
+        at = 0;
+        size = ids_behind(0, len) + n * sizeof *ids;
+    }
+    for (int i = 0; i < WORDCACHE_WAYS && alive(c, oldest); i++)
+        if (!alive(c, &e[i]) || e[i].at < oldest->at)
+            oldest = &e[i];
+    memcpy(c->ring + at, s, len);
+    memcpy(c->ring + ids_behind(at, len), ids, n * sizeof *ids);
+    *oldest = (struct wordcache_long){ c->ring_end, (uint32_t)hash, (uint16_t)len, (uint16_t)n };
+    c->ring_end += size;
+}
