@@ -99,8 +99,9 @@ waiting() { # SIGNAL STATUS BYTES: it comes while a pipe has no more of them
     timeout -s KILL 30 lmtrain -q run.conf data=- out=w$1$3 train_iters=100000000 <fifo &
     exec 3>fifo
     head -c "$3" rows.tks >&3
-    sleep 0.5
-    kill -"$1" "$(cat /proc/$!/task/*/children)"
+    until pid=$(cat /proc/$!/task/*/children) && [ -n "$pid" ] && { [ "$3" = 0 ] || [ -e w$1$3/metrics.tsv ]; } || ! kill -0 $!; do sleep 0.1; done
+    sleep 0.3 # it waits, or will
+    kill -"$1" $pid
     wait $!
     rc=$?
     exec 3>&-
