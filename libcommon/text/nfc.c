@@ -224,23 +224,44 @@ static void compose(struct run *r)
     r->n = n;
 }
 
+/* No character that begins with another byte is unsafe: none below U+0300, none of U+4000 to U+9FFF. */
+static inline bool may_be_unsafe(char c)
+{
+    return (uint8_t)(c - 0xcc) < 0xe4 - 0xcc || (uint8_t)c >= 0xea;
+}
+
+/* The same of eight bytes: the highest bit of each. */
+static inline uint64_t may_be_unsafe_8(const char *s)
+{
+    const uint64_t every = 0x0101010101010101, high = 0x80 * every;
+    uint64_t w, low;
+
+    memcpy(&w, s, 8);
+    low = w & ~high;
+    return (((low + 0x34 * every) & ~(low + 0x1c * every)) | (low + 0x16 * every)) & w & high;
+}
+
+/* The first byte from `at` on that may begin an unsafe character, or n. */
+static size_t skip_safe(const char *text, size_t n, size_t at)
+{
+    for (; n - at >= 32; at += 32)
+        if (may_be_unsafe_8(text + at) | may_be_unsafe_8(text + at + 8) | may_be_unsafe_8(text + at + 16) |
+            may_be_unsafe_8(text + at + 24))
+            break;
+    while (at < n && !may_be_unsafe(text[at]))
+        at++;
+    return at;
+}
+
 size_t nfc_check(const char *text, size_t n)
 {
     size_t at = 0, safe = 0;
 
     while (at < n) {
         uint32_t cp;
-        uint64_t w;
         int len;
 
-        /* U+0300 begins with the byte 0xcc */
-        for (; n - at >= 8; at += 8) {
-            memcpy(&w, text + at, 8);
-            if (((w & 0x7f7f7f7f7f7f7f7f) + 0x3434343434343434) & w & 0x8080808080808080)
-                break;
-        }
-        while (at < n && (uint8_t)text[at] < 0xcc)
-            at++;
+        at = skip_safe(text, n, at);
         if (at == n)
             return n;
         for (size_t back = at; back > safe; )
@@ -248,7 +269,7 @@ size_t nfc_check(const char *text, size_t n)
                 safe = back;
                 break;
             }
-        for (; at < n && (uint8_t)text[at] >= 0xcc; at += (size_t)len) {
+        for (; at < n && may_be_unsafe(text[at]); at += (size_t)len) {
             len = utf8_decode(text + at, n - at, &cp);
             if (!len)
                 return safe;

@@ -341,6 +341,7 @@ struct pretok *pretok_open(const char *pattern, size_t n, struct err *err)
     }
     p->pattern = xstrdup(p->known->pattern);
     make_classes(p);
+    p->ideograph = p->class[p->page[0x4e] << 8];
     p->classify = pretok_classify_portable;
 #if defined(__x86_64__)
     if (cpu_tier() >= CPU_AVX512)

@@ -23,6 +23,11 @@ static uint64_t plane(uint64_t w, int k)
     return ((w >> k & 0x0101010101010101) * 0x0102040810204080) >> 56;
 }
 
+static bool begins_ideograph(const uint8_t text[64], int at)
+{
+    return text[at] - 0xe5u < 5 || (text[at] == 0xe4 && at < 63 && text[at + 1] >= 0xb8);
+}
+
 void pretok_classify_portable(const char text[64], struct pretok_masks *m)
 {
     *m = (struct pretok_masks){ 0 };
@@ -32,6 +37,7 @@ void pretok_classify_portable(const char text[64], struct pretok_masks *m)
         for (int k = 0; k < 8; k++) {
             w |= (uint64_t)flags[(uint8_t)text[i + k]] << 8 * k;
             m->slash |= (uint64_t)(text[i + k] == '/') << (i + k);
+            m->ideograph |= (uint64_t)begins_ideograph((const uint8_t *)text, i + k) << (i + k);
         }
         m->letter |= plane(w, 0) << i;
         m->number |= plane(w, 1) << i;
@@ -83,6 +89,8 @@ __attribute__((target("avx2"))) void pretok_classify_avx2(const char text[64], s
     m->upper = bits(within(a, 'A', 26), within(b, 'A', 26));
     m->slash = equal(a, b, '/');
     m->high = bits(a, b);
+    m->ideograph = bits(within(a, 0xe5, 5), within(b, 0xe5, 5));
+    m->ideograph |= equal(a, b, (char)0xe4) & bits(within(a, 0xb8, 0x48), within(b, 0xb8, 0x48)) >> 1;
 }
 
 __attribute__((target("avx512f,avx512bw"))) void pretok_classify_avx512(const char text[64], struct pretok_masks *m)
@@ -101,5 +109,8 @@ __attribute__((target("avx512f,avx512bw"))) void pretok_classify_avx512(const ch
     m->upper = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
     m->slash = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('/'));
     m->high = _mm512_movepi8_mask(x);
+    m->ideograph = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8((char)0xe5)), _mm512_set1_epi8(5));
+    m->ideograph |= _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8((char)0xe4)) &
+                    _mm512_cmpge_epu8_mask(x, _mm512_set1_epi8((char)0xb8)) >> 1;
 }
 #endif

@@ -14,11 +14,12 @@ enum pretok_class {
     PRETOK_UPPER, PRETOK_LOWER, PRETOK_MARK, PRETOK_HAN, PRETOK_HAN_NUMBER, PRETOK_HAN_OTHER
 };
 
-/* Classes of 64 bytes, a bit a byte, the first byte in the lowest; only of ASCII but for `high`. */
+/* Classes of 64 bytes, a bit a byte, the first byte in the lowest; only of ASCII but for `high` and `ideograph`. */
 struct pretok_masks {
     uint64_t letter, number, white;   /* A-Za-z; 0-9; 09-0d and 20 */
     uint64_t space, newline, quote;   /* 20; 0a and 0d; 27 */
     uint64_t upper, slash, high;      /* A-Z; 2f; 80-ff */
+    uint64_t ideograph;               /* first bytes of U+4E00 to U+9FFF: e4 before b8-ff; e5-e9 */
 };
 
 /* One for each tier of cpu.h; all give the same. */
@@ -48,6 +49,7 @@ struct pretok {
     void (*classify)(const char text[64], struct pretok_masks *m);
     uint8_t page[0x110000 / 256]; /* of each 256 code points, in class */
     uint8_t *class;               /* pages of 256 */
+    enum pretok_class ideograph;  /* the class of all of U+4E00 to U+9FFF */
 };
 
 /* The class of the character at p, which is valid UTF-8; its length into *len. */

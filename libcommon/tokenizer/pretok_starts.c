@@ -20,13 +20,24 @@ static uint64_t first_bits(int n)
     return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0;
 }
 
+/* Add the ideographs, which are all of one class. */
+static void add_ideographs(struct window *w, uint64_t first, enum pretok_class class)
+{
+    uint64_t inner = first << 1 | first << 2;
+
+    *(class == PRETOK_HAN ? &w->han : &w->letter) |= first | inner;
+    w->inner |= inner;
+}
+
 /* Add what is not ASCII.  cased: by the classes that tell cases apart; before a mark behind punctuation, and before Han
  * that is no letter, nothing is known any more: they go with what is before them, or do not. */
 static inline struct window classes(const struct pretok *p, const struct pretok_masks *m, const char *text, int n, const bool cased)
 {
     struct window w = { .letter = m->letter, .number = m->number, .white = m->white, .n = n };
-    uint64_t high = m->high & first_bits(n);
+    uint64_t ideograph = n < 3 ? 0 : m->ideograph & first_bits(n - 2);
+    uint64_t high = m->high & first_bits(n) & ~(ideograph | ideograph << 1 | ideograph << 2);
 
+    add_ideographs(&w, ideograph, p->ideograph);
     if (cased) {
         w.upper = m->upper;
         w.lower = m->letter & ~m->upper;
@@ -66,6 +77,8 @@ static inline struct window classes(const struct pretok *p, const struct pretok_
     w.white &= first_bits(w.n);
     w.upper &= first_bits(w.n);
     w.lower &= first_bits(w.n);
+    w.han &= first_bits(w.n);
+    w.inner &= first_bits(w.n);
     w.other = first_bits(w.n) & ~(w.letter | w.number | w.white | w.han);
     return w;
 }

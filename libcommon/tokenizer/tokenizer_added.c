@@ -58,6 +58,7 @@ int tokenizer_make_sets(struct tokenizer *t, struct err *err)
         if (!p->n)
             continue;
         set->n++;
+        set->only_first = set->n == 1 || set->only_first == (uint8_t)p->s[0] ? (uint8_t)p->s[0] : -1;
         set->first[(uint8_t)p->s[0]] = true;
         set->plain |= !a->special;
     }
@@ -101,7 +102,13 @@ const struct tokenizer_pattern *tokenizer_find(const struct tokenizer_set *set, 
                                                size_t *at)
 {
     for (size_t i = from; i < n; i++) {
-        const struct tokenizer_pattern *p = set->first[(uint8_t)text[i]] ? longest(set, text + i, n - i) : NULL;
+        const struct tokenizer_pattern *p;
+        const char *next = set->only_first < 0 ? text + i : memchr(text + i, set->only_first, n - i);
+
+        if (!next)
+            break;
+        i = (size_t)(next - text);
+        p = set->first[(uint8_t)text[i]] ? longest(set, text + i, n - i) : NULL;
 
         if (p) {
             *at = i;

@@ -105,6 +105,7 @@ struct tokenizer_set {
     } *v;
     size_t n;
     bool first[256]; /* does one begin with that byte? */
+    int only_first;  /* all begin with it; or -1 */
     bool plain;      /* is one not special? */
 };
 

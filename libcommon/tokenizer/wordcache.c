@@ -41,9 +41,8 @@ static size_t first_place(const struct wordcache_entry *e, int shift)
     return (size_t)(wordcache_hash(e->low, e->high) >> shift);
 }
 
-/* Where a piece may stand: four entries, two cache lines beside one another, its own one first.  The first
- * empty one; when all are taken, one after the other in turn. */
-static void insert(struct wordcache *c, const struct wordcache_entry *e)
+/* Where a piece may stand: four entries, two cache lines beside one another, its own one first.  False: all are taken. */
+static bool place(struct wordcache *c, const struct wordcache_entry *e)
 {
     size_t at = first_place(e, c->shift);
 
@@ -51,9 +50,16 @@ static void insert(struct wordcache *c, const struct wordcache_entry *e)
         if (!c->entry[at ^ k].high) {
             c->entry[at ^ k] = *e;
             c->used++;
-            return;
+            return true;
         }
-    c->entry[at ^ (c->replaced++ & 3)] = *e;
+    return false;
+}
+
+/* The first empty place; when all are taken, one after the other in turn. */
+static void insert(struct wordcache *c, const struct wordcache_entry *e)
+{
+    if (!place(c, e))
+        c->entry[first_place(e, c->shift) ^ (c->replaced++ & 3)] = *e;
 }
 
 static void grow(struct wordcache *c)
@@ -102,6 +108,10 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
         c->more_n += n;
     }
     if (2 * c->used >= size && c->shift > 64 - LAST_BITS)
+        grow(c);
+    if (place(c, &e))
+        return;
+    if (4 * c->used >= size && c->shift > 64 - LAST_BITS)
         grow(c);
     insert(c, &e);
 }

@@ -5,6 +5,7 @@
 #include "libcommon/base/rng.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/text/nfc.h"
+#include "libcommon/text/nfc_table.h"
 #include "tests/tap.h"
 
 static const struct {
@@ -85,6 +86,16 @@ static void test_idempotent(void)
     OKF(changed > 5000, "%d", changed);
 }
 
+/* What nfc_check() takes by its first byte alone: U+0000 to U+02FF, U+4000 to U+9FFF. */
+static void test_safe_bytes(void)
+{
+    int apart = 1;
+
+    for (int i = 0; i < nfc_n_unsafe; i++)
+        apart &= nfc_unsafe[i][0] >= 0x300 && (nfc_unsafe[i][1] < 0x4000 || nfc_unsafe[i][0] > 0x9fff);
+    OK(apart && nfc_n_unsafe > 100);
+}
+
 /* A million marks behind one letter: in order, and in time. */
 static void test_long(void)
 {
@@ -107,6 +118,7 @@ int main(void)
 {
     test_rows();
     test_idempotent();
+    test_safe_bytes();
     test_long();
     free(out);
     return tap_done();

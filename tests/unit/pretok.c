@@ -106,7 +106,8 @@ static size_t make_text(uint64_t round, char *text)
 {
     static const char few[][5] = { "a", "B", "'", "s", "'re", "'LL", "1", " ", "  ", "\n", "\r\n", "\t", "!", ".", "\u017f",
                                    "\u0301", "\u3000", "\u00a0", "\u4e2d", "\u0663", "\U0001f600", "\u2028", "\xc2\x85",
-                                   "/", "b", "\u01c5", "\u02b0", "\u3007", "\u2e80", "\ufe0f", "\u00c9", "\u00e9" };
+                                   "/", "b", "\u01c5", "\u02b0", "\u3007", "\u2e80", "\ufe0f", "\u00c9", "\u00e9", "\u4dff",
+                                   "\u4e00", "\u5000", "\u9fff", "\ua000" };
     uint64_t kinds = 2 + rng_u64(1, round, 0) % 16, want = rng_u64(1, round, 1) % (TEXT - 8);
     size_t n = 0;
 
@@ -161,7 +162,7 @@ static bool same(const struct pretok_masks *a, const struct pretok_masks *b)
 {
     return a->letter == b->letter && a->number == b->number && a->white == b->white && a->space == b->space &&
            a->newline == b->newline && a->quote == b->quote && a->upper == b->upper &&
-           a->slash == b->slash && a->high == b->high;
+           a->slash == b->slash && a->high == b->high && a->ideograph == b->ideograph;
 }
 
 static void test_twins(void)
@@ -187,6 +188,21 @@ static void test_twins(void)
 #endif
     }
     OK(all);
+}
+
+/* Ideographs are taken for one class. */
+static void test_ideographs(void)
+{
+    for (int k = 0; k < MODELS; k++) {
+        int same_class = 1, len;
+        char s[4];
+
+        for (uint32_t cp = 0x4e00; cp <= 0x9fff; cp++) {
+            utf8_encode(cp, s);
+            same_class &= pretok_class(known[k], s, &len) == known[k]->ideograph;
+        }
+        OKF(same_class, "%s", names[k]);
+    }
 }
 
 static void test_open(void)
@@ -219,6 +235,7 @@ int main(void)
     test_rows();
     test_random();
     test_twins();
+    test_ideographs();
     test_open();
     for (int k = 0; k < MODELS; k++) {
         pretok_free(known[k]);
