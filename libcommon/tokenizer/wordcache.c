@@ -10,20 +10,14 @@
 #define LAST_BITS 20
 #define MORE_MOST ((size_t)1 << 20) /* ids of pieces that have more than three */
 
-static void make_short(struct wordcache *c, int bits)
-{
-    arena_reserve(&c->arena, sizeof *c->entry << bits);
-    c->entry = arena_alloc(&c->arena, sizeof *c->entry << bits);
-    c->shift = 64 - bits;
-    c->used = 0;
-}
-
 void wordcache_init(struct wordcache *c)
 {
     size_t size = sizeof *c->big << WORDCACHE_BITS;
 
     *c = (struct wordcache){ 0 };
-    make_short(c, FIRST_BITS);
+    c->shift = 64 - FIRST_BITS;
+    arena_reserve(&c->arena, sizeof *c->entry << LAST_BITS);
+    c->entry = arena_alloc(&c->arena, sizeof *c->entry << LAST_BITS);
     arena_reserve(&c->ring_arena, WORDCACHE_RING + size);
     c->big = arena_alloc(&c->ring_arena, size);
     c->ring = arena_alloc(&c->ring_arena, WORDCACHE_RING);
@@ -62,21 +56,22 @@ static void insert(struct wordcache *c, const struct wordcache_entry *e)
         c->entry[first_place(e, c->shift) ^ (c->replaced++ & 3)] = *e;
 }
 
+/* Twice the entries, in place: those of four neighbours go to eight, what has its first place before its guests. */
 static void grow(struct wordcache *c)
 {
-    struct arena old = c->arena;
-    struct wordcache_entry *e = c->entry;
-    int shift = c->shift;
-    size_t n = (size_t)1 << (64 - shift);
+    struct wordcache_entry was[4];
 
-    c->arena = (struct arena){ 0 };
-    make_short(c, 64 - c->shift + 1);
-    /* what has its first place is found more often */
-    for (int guests = 0; guests < 2; guests++)
-        for (size_t i = 0; i < n; i++)
-            if (e[i].high && (first_place(&e[i], shift) != i) == guests)
-                insert(c, &e[i]);
-    arena_release(&old);
+    c->used = 0;
+    c->shift--;
+    for (size_t at = (size_t)1 << (63 - c->shift); at; ) {
+        at -= 4;
+        memcpy(was, &c->entry[at], sizeof was);
+        memset(&c->entry[2 * at], 0, 2 * sizeof was);
+        for (size_t guests = 0; guests < 2; guests++)
+            for (size_t k = 0; k < 4; k++)
+                if (was[k].high && (first_place(&was[k], c->shift + 1) != at + k) == guests)
+                    place(c, &was[k]);
+    }
 }
 
 void wordcache_settle(struct wordcache *c, const struct wordcache_entry *e)
