@@ -113,8 +113,16 @@ int charsmap_load(struct charsmap *c, const void *blob, size_t n, struct err *er
         charsmap_release(c);
         return -1;
     }
-    for (uint8_t i = 0; i < 128; i++)
+    c->printable = true;
+    for (uint8_t i = 0; i < 128; i++) {
         c->plain[i] = is_plain(c, i);
+        c->printable &= c->plain[i] || i < 0x20 || i == 0x7f;
+    }
+    for (int i = 0; i < 256; i++) {
+        size_t start = c->n ? offset(c->unit[0]) : 0, leaf;
+
+        c->begins[i] = step(c, &start, (uint8_t)i, &leaf);
+    }
     return 0;
 }
 

@@ -19,6 +19,8 @@ struct charsmap {
     char *text; /* NUL behind it */
     size_t text_n;
     bool plain[128]; /* this character before an ASCII one, or at the end of a text, is in no rule */
+    bool printable;  /* all of U+0020 to U+007E are plain */
+    bool begins[256]; /* a rule begins with that byte */
 };
 
 /* Copies.  -1: no such blob, or its strings are not UTF-8. */

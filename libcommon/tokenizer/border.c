@@ -105,8 +105,8 @@ static size_t char_borders(const struct border *b, const uint8_t *s, size_t *at,
 
         here = *at;
         right = folded(b, next_char(s, at));
-        if (!joined(b, left, right))
-            end[k++] = here;
+        end[k] = here;
+        k += !joined(b, left, right);
         left = right;
     }
     *at = here;

@@ -65,6 +65,8 @@ struct spm_scratch *spm_scratch_new(const struct spm *m)
     struct spm_scratch *s = xcalloc(1, sizeof *s);
 
     s->m = m;
+    if (spm_hangs_together(m))
+        wordcache_init(&s->cache);
     return s;
 }
 
@@ -76,6 +78,9 @@ void spm_scratch_free(struct spm_scratch *s)
     free(s->stack);
     merges_scratch_release(&s->merges);
     unigram_scratch_release(&s->unigram);
+    wordcache_release(&s->cache);
+    free(s->kept);
+    free(s->unknown);
     free(s);
 }
 
@@ -238,6 +243,9 @@ static int prepare_unigram(struct spm *m, struct err *err)
     m->unigram.single = true;
     m->unigram.unk = m->info.unk;
     m->unigram.unk_score = (double)(least - 10.0F);
+    m->steepest = fabs(m->unigram.unk_score);
+    for (uint32_t i = 0; i < m->info.n_pieces; i++)
+        m->steepest = fabs(score[i]) > m->steepest ? fabs(score[i]) : m->steepest;
     free(room);
     free(k);
     return 0;
@@ -324,146 +332,4 @@ int spm_prepare(struct spm *m, struct err *err)
     if (info->model == SPM_BPE)
         spm_prepare_bpe(m);
     return info->model == SPM_UNIGRAM ? prepare_unigram(m, err) : 0;
-}
-
-const struct border *spm_border(const struct spm *m)
-{
-    /* How a piece is undone depends on all of the text; words are whole; sums that leave the range of float are one. */
-    bool far = m->info.model == SPM_UNIGRAM && !(fabs(m->unigram.unk_score) < 1e30);
-
-    return m->made_by || m->info.model == SPM_WORD || far ? NULL : &m->border;
-}
-
-void spm_begin(struct spm_scratch *s)
-{
-    s->sum = 0;
-}
-
-float spm_limit(const struct spm_scratch *s)
-{
-    return s->limit;
-}
-
-double spm_sum(const struct spm_scratch *s)
-{
-    return s->sum;
-}
-
-void spm_skip(const struct spm *m, struct spm_scratch *s, const uint32_t *ids, size_t n)
-{
-    if (m->info.model == SPM_UNIGRAM)
-        for (size_t i = 0; i < n; i++)
-            s->sum = unigram_sum(&m->unigram, s->sum, ids[i], false);
-}
-
-/* Neighbours become one unknown piece, also over a border: such a part is not to be known again. */
-size_t spm_unknown(struct spm_scratch *s, const char *c, size_t len, uint32_t *out, size_t n)
-{
-    const struct spm *m = s->m;
-
-    if (m->info.byte_fallback) {
-        for (size_t i = 0; i < len; i++)
-            out[n++] = m->byte_id[(uint8_t)c[i]];
-        return n;
-    }
-    s->limit = 0;
-    if (!n || out[n - 1] != m->info.unk)
-        out[n++] = m->info.unk;
-    return n;
-}
-
-static size_t encode_chars(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out,
-                           size_t n)
-{
-    for (size_t at = 0, len; at < part_n; at += len) {
-        bool bar = part[at] == ' ' && m->normal.escape;
-        uint32_t id = SPM_NONE, cp = 0;
-
-        len = m->has_user ? trie_longest(&m->user[1], part + at, part_n - at, &id) : 0;
-        if (!len) {
-            len = (size_t)utf8_decode(part + at, part_n - at, &cp);
-            id = charids_get(&m->chars, bar ? 0x2581 : cp);
-        }
-        if (id != CHARIDS_NONE)
-            out[n++] = id;
-        else
-            n = bar ? spm_unknown(s, SPM_BAR, 3, out, n) : spm_unknown(s, part + at, len, out, n);
-    }
-    return n;
-}
-
-static bool starts_bar(const char *s, size_t n)
-{
-    return n >= 3 && memcmp(s, SPM_BAR, 3) == 0;
-}
-
-/* A word begins with each U+2581. */
-static size_t encode_words(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out,
-                           size_t n)
-{
-    size_t cap = 0;
-    char *word = NULL;
-
-    for (size_t at = 0, end = 0, len = 0; at < part_n; at = end, len = 0) {
-        uint32_t id;
-
-        for (;;) {
-            bool bar = part[end] == ' ' && m->normal.escape;
-
-            mem_grow(&word, &cap, len + 3, 1);
-            memcpy(word + len, bar ? SPM_BAR : part + end, bar ? 3 : 1);
-            len += bar ? 3 : 1;
-            end++;
-            if (end == part_n || (m->normal.escape ? part[end] == ' ' : starts_bar(part + end, part_n - end)))
-                break;
-        }
-        id = lexicon_find(&m->names, word, len);
-        if (id != LEXICON_NONE)
-            out[n++] = id;
-        else
-            n = spm_unknown(s, word, len, out, n);
-    }
-    free(word);
-    return n;
-}
-
-static size_t encode_unigram(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out,
-                             size_t n)
-{
-    const struct unigram *u = &m->unigram;
-    size_t k = unigram_run_free(u, &s->unigram, part, part_n, &s->limit), at = 0;
-    bool all = true;
-
-    if (!(fabs(s->sum) < (double)s->limit))
-        k = unigram_run(u, &s->unigram, part, part_n, s->sum);
-    for (size_t i = 0; i < k; at = s->unigram.step[i++].end) {
-        const struct unigram_step *step = &s->unigram.step[i];
-
-        s->sum = unigram_sum(u, s->sum, step->id, step->unk);
-        all &= !step->unk;
-        if (!step->unk)
-            out[n++] = step->id;
-        else if (part[at] == ' ' && m->normal.escape)
-            n = spm_unknown(s, SPM_BAR, 3, out, n);
-        else
-            n = spm_unknown(s, part + at, step->end - at, out, n);
-    }
-    if (!all)
-        s->limit = 0;
-    return n;
-}
-
-size_t spm_encode(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out, size_t n)
-{
-    s->limit = INFINITY;
-    switch (m->info.model) {
-    case SPM_BPE:
-        return spm_encode_bpe(m, s, part, part_n, out, n);
-    case SPM_WORD:
-        return encode_words(m, s, part, part_n, out, n);
-    case SPM_CHAR:
-        return encode_chars(m, s, part, part_n, out, n);
-    default:
-        return encode_unigram(m, s, part, part_n, out, n);
-    }
 }

@@ -19,7 +19,6 @@ enum spm_type { SPM_NORMAL = 1, SPM_UNKNOWN, SPM_CONTROL, SPM_USER_DEFINED, SPM_
 enum spm_model { SPM_UNIGRAM = 1, SPM_BPE, SPM_WORD, SPM_CHAR };
 
 #define SPM_NONE UINT32_MAX
-#define SPM_ERROR ((size_t)-1)
 #define SPM_MOST 983038 /* pieces; ids above stand for characters that are none (spm_bpe.c) */
 
 struct border;
@@ -51,20 +50,10 @@ void spm_scratch_free(struct spm_scratch *s);
 /* The normal form of a text into *out, which grows; its length.  It is made for the model: where spaces are escaped,
  * one byte 0x20 stands for each U+2581; 16 bytes behind it can be read. */
 size_t spm_normalise(const struct spm *m, const char *text, size_t n, char **out, size_t *cap);
-/* Begin a text. */
-void spm_begin(struct spm_scratch *s);
-/* Where the normal form may be cut; NULL: nowhere. */
+/* Where the normal form may be cut into parts whose ids depend on nothing else; NULL: nowhere. */
 const struct border *spm_border(const struct spm *m);
-/* Append the ids of its next part, up to a border or the end, to those before, out[0..n), which has room for 3 part_n
- * more: the new n. */
-size_t spm_encode(const struct spm *m, struct spm_scratch *s, const char *part, size_t part_n, uint32_t *out, size_t n);
-
-/* The same part has the same ids again, wherever spm_sum() is nearer to 0 than the limit it had (Unigram: unigram.h);
- * 0: not even then. */
-float spm_limit(const struct spm_scratch *s);
-double spm_sum(const struct spm_scratch *s);
-/* A part whose ids were known. */
-void spm_skip(const struct spm *m, struct spm_scratch *s, const uint32_t *ids, size_t n);
+/* Append the ids of the normal form of a text, or of one of its parts, of fewer than 1 GiB, to *ids, which grow. */
+void spm_encode(const struct spm *m, struct spm_scratch *s, const char *normal, size_t n, uint32_t **ids, size_t *n_ids, size_t *cap);
 
 /* The text of ids as sentencepiece decodes them into *out, which grows: its length.  Ids of nothing are left out. */
 size_t spm_decode(const struct spm *m, const uint32_t *ids, size_t n_ids, char **out, size_t *cap);

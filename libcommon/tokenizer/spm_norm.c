@@ -7,6 +7,7 @@
 #include "libcommon/tokenizer/spm_in.h"
 
 #define SPARE 16
+#define EVERY (uint64_t)0x0101010101010101 /* each of eight bytes */
 
 struct output {
     const struct spm_spec *spec;
@@ -29,6 +30,24 @@ static void put_space(struct output *o)
         put(o, SPM_BAR, 3);
     else
         put(o, " ", 1);
+}
+
+/* Of bytes below 0x80 the highest bits of those that are spaces. */
+static uint64_t spaces(uint64_t w)
+{
+    return ~((w ^ EVERY * ' ') + EVERY * 0x7f) & EVERY * 0x80;
+}
+
+/* Are the eight bytes U+0020 to U+007E, no two of them spaces side by side? */
+static bool is_printable(const char *s)
+{
+    uint64_t w, space;
+
+    memcpy(&w, s, 8);
+    if ((w | (w + EVERY) | (w - EVERY * ' ')) & EVERY * 0x80)
+        return false;
+    space = spaces(w);
+    return !(space & space << 8);
 }
 
 /* What the beginning of s[0..n) becomes, into *to: the bytes it takes. */
@@ -54,10 +73,18 @@ static size_t prefix(const struct output *o, const char *s, size_t n, const char
     return len;
 }
 
+/* Does s[0..n) begin with a character of three bytes that is in no rule? */
+static bool is_free_three(const struct charsmap *map, const char *s, size_t n)
+{
+    return n >= 3 && (uint8_t)s[0] - 0xe1u < 12 && !(map && map->begins[(uint8_t)s[0]]) && ((uint8_t)s[1] & 0xc0) == 0x80 &&
+           ((uint8_t)s[2] & 0xc0) == 0x80;
+}
+
 /* The bytes that begin s[0..n) and become themselves, and single spaces between them: taken to the output. */
 static size_t put_plain(struct output *o, const char *s, size_t n, bool *space)
 {
-    const bool *plain = o->spec->map.plain;
+    const struct charsmap *map = o->spec->has_map ? &o->spec->map : NULL;
+    const bool squeeze = o->spec->squeeze;
     char *out;
     size_t i = 0, used = 0;
 
@@ -65,31 +92,41 @@ static size_t put_plain(struct output *o, const char *s, size_t n, bool *space)
         return 0;
     mem_grow(o->v, o->cap, o->n + n + SPARE, 1);
     out = *o->v + o->n;
-    for (; i < n; i++) {
+    while (i < n) {
         uint8_t c = (uint8_t)s[i];
 
-        if (c >= 128 || (o->spec->has_map && (!plain[c] || (i + 1 < n && (uint8_t)s[i + 1] >= 128))))
-            break;
-        out[used] = (char)c;
-        used += !(*space && c == ' ');
-        *space = c == ' ' && o->spec->squeeze;
+        if (is_free_three(map, s + i, n - i)) {
+            memcpy(out + used, s + i, 3);
+            used += 3;
+            i += 3;
+            *space = false;
+        } else if (n - i > 8 && (!map || map->printable) && !(*space && c == ' ') && is_printable(s + i) && (uint8_t)s[i + 8] < 128) {
+            memcpy(out + used, s + i, 8);
+            used += 8;
+            i += 8;
+            *space = s[i - 1] == ' ' && squeeze;
+        } else {
+            if (c >= 128 || (map && (!map->plain[c] || (i + 1 < n && (uint8_t)s[i + 1] >= 128))))
+                break;
+            out[used] = (char)c;
+            used += !(*space && c == ' ');
+            *space = c == ' ' && squeeze;
+            i++;
+        }
     }
     o->n += used;
     return i;
 }
 
+/* A few bytes. */
 static void put_normal(struct output *o, const char *s, size_t n)
 {
-    for (size_t at = 0, end; at < n; at = end) {
-        const char *space = memchr(s + at, ' ', n - at);
-
-        end = space ? (size_t)(space - s) : n;
-        put(o, s + at, end - at);
-        if (end < n) {
+    mem_grow(o->v, o->cap, o->n + n + SPARE, 1);
+    for (size_t i = 0; i < n; i++)
+        if (s[i] == ' ')
             put_space(o);
-            end++;
-        }
-    }
+        else
+            put(o, s + i, 1);
 }
 
 static bool ends_with(const struct output *o, const char *s, size_t n)

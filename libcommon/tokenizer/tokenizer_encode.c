@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/tokenizer/border.h"
@@ -11,8 +10,6 @@
 #include "libcommon/text/unicode.h"
 #include "libcommon/text/unicode_hf.h"
 #include "libcommon/tokenizer/wordcache.h"
-
-#define PIECES 256 /* cut, then looked up, at a time */
 
 struct tokenizer_encoder {
     const struct tokenizer *t;
@@ -25,9 +22,7 @@ struct tokenizer_encoder {
         struct tokenizer_text text;
         struct tokenizer_spans spans;
     } *level;
-    /* of one batch */
-    size_t end[PIECES];
-    uint64_t low[PIECES], high[PIECES], hash[PIECES];
+    struct wordcache_batch batch;
     /* of one call */
     bool bars; /* what is encoded has spaces for U+2581 */
     enum tokenizer_special special;
@@ -123,45 +118,6 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n, uint
     return 0;
 }
 
-static uint64_t fetch_long(const struct tokenizer_encoder *e, const char *s, size_t n)
-{
-    uint64_t hash = n <= WORDCACHE_LONGEST ? hash_bytes(s, n, 0) : 0;
-
-    wordcache_fetch_long(&e->cache, hash);
-    return hash;
-}
-
-/* The keys of the first k pieces of the batch, of which the first begins at `at`; 0 for a long one. */
-static void make_keys(struct tokenizer_encoder *e, const char *text, size_t n, size_t at, size_t k)
-{
-    const struct wordcache_entry *entry = e->cache.entry;
-    int shift = e->cache.shift;
-    size_t longs = 0;
-
-    for (size_t i = 0; i < k; i++) {
-        size_t end = e->end[i], len = end - at;
-        uint64_t low = 0, high = 0, hash;
-
-        if (len <= WORDCACHE_SHORT) {
-            wordcache_key(text + at, len, n - at, &low, &high);
-            hash = wordcache_hash(low, high);
-            __builtin_prefetch(&entry[hash >> shift]);
-        } else {
-            hash = fetch_long(e, text + at, len);
-            longs++;
-        }
-        e->low[i] = low;
-        e->high[i] = high;
-        e->hash[i] = hash;
-        at = end;
-    }
-    for (size_t i = 0; longs; i++)
-        if (!e->high[i]) {
-            wordcache_fetch_ring(&e->cache, e->hash[i]);
-            longs--;
-        }
-}
-
 /* Append the ids of a cached piece. */
 static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry)
 {
@@ -174,7 +130,7 @@ static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry
 /* Piece i of the batch, of at most WORDCACHE_SHORT bytes, wherever it is. */
 static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 {
-    uint64_t low = e->low[i], high = e->high[i];
+    uint64_t low = e->batch.low[i], high = e->batch.high[i];
     const struct wordcache_entry *entry = wordcache_find(&e->cache, low, high);
     size_t n = e->out->n;
 
@@ -194,15 +150,16 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
 {
     const struct wordcache_entry *entries = e->cache.entry;
+    const struct wordcache_batch *b = &e->batch;
     uint32_t *v = e->out->v + e->out->n;
     int shift = e->cache.shift;
 
     for (; i < k; i++) {
-        const struct wordcache_entry *entry = &entries[e->hash[i] >> shift];
+        const struct wordcache_entry *entry = &entries[b->hash[i] >> shift];
 
-        if (entry->low != e->low[i] || entry->high != e->high[i])
-            entry = &entries[e->hash[i] >> shift ^ 1];
-        if (entry->low != e->low[i] || entry->high != e->high[i] || entry->n - 1 >= 3)
+        if (entry->low != b->low[i] || entry->high != b->high[i])
+            entry = &entries[b->hash[i] >> shift ^ 1];
+        if (entry->low != b->low[i] || entry->high != b->high[i] || entry->n - 1 >= 3)
             break;
         memcpy(v, entry->id, sizeof entry->id); /* three, of which n count */
         v += entry->n;
@@ -214,6 +171,7 @@ static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
 /* The k pieces of the batch, of which the first begins at `at`. */
 static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at, size_t k)
 {
+    const struct wordcache_batch *b = &e->batch;
     struct tokenizer_ids *out = e->out;
 
     for (size_t i = 0; i < k; i++) {
@@ -224,8 +182,8 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
         i = encode_hits(e, i, k);
         if (i == k)
             break;
-        start = i ? e->end[i - 1] : at;
-        if ((e->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, e->end[i] - start, e->hash[i])) < 0)
+        start = i ? b->end[i - 1] : at;
+        if ((b->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, b->end[i] - start, b->hash[i])) < 0)
             return -1;
     }
     return 0;
@@ -234,12 +192,12 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
 /* Pieces as a pattern cuts them, or without one at the borders of the model, many at a time. */
 static int encode_pieces(struct tokenizer_encoder *e, const struct pretok *pretok, const char *text, size_t n)
 {
-    for (size_t at = 0, k; at < n; at = e->end[k - 1]) {
-        k = pretok ? pretok_ends(pretok, text, n, at, e->end, PIECES, e->err)
-                   : border_ends(e->border, text, n, at, e->end, PIECES);
+    for (size_t at = 0, k; at < n; at = e->batch.end[k - 1]) {
+        k = pretok ? pretok_ends(pretok, text, n, at, e->batch.end, WORDCACHE_BATCH, e->err)
+                   : border_ends(e->border, text, n, at, e->batch.end, WORDCACHE_BATCH);
         if (k == PRETOK_ERROR)
             return -1;
-        make_keys(e, text, n, at, k);
+        wordcache_keys(&e->cache, &e->batch, text, n, at, k);
         if (encode_batch(e, text, at, k) < 0)
             return -1;
     }
@@ -248,8 +206,8 @@ static int encode_pieces(struct tokenizer_encoder *e, const struct pretok *preto
 
 static int encode_piece(struct tokenizer_encoder *e, const char *s, size_t n)
 {
-    e->end[0] = n;
-    make_keys(e, s, n, 0, 1);
+    e->batch.end[0] = n;
+    wordcache_keys(&e->cache, &e->batch, s, n, 0, 1);
     return encode_batch(e, s, 0, 1);
 }
 

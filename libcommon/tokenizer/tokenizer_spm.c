@@ -1,195 +1,36 @@
 /* A SentencePiece .model as a tokenizer: spm.h behind a normalizer step and a model row. */
-#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "libcommon/base/hash.h"
-#include "libcommon/base/mem.h"
 #include "libcommon/format/report.h"
-#include "libcommon/tokenizer/border.h"
 #include "libcommon/tokenizer/spm.h"
 #include "libcommon/tokenizer/tokenizer_load.h"
-#include "libcommon/tokenizer/wordcache.h"
-
-#define PARTS 256 /* cut at a time */
-
-struct scratch {
-    struct spm_scratch *spm;
-    struct wordcache cache; /* before the ids of a part their limit, see spm_limit() */
-    struct tokenizer_ids kept;
-    /* of one batch */
-    size_t end[PARTS];
-    uint64_t low[PARTS], high[PARTS], hash[PARTS];
-    size_t from; /* where the ids of the text begin */
-};
 
 static void release(void *model)
 {
     spm_free(model);
 }
 
-/* Parts whose ids depend on those before them: Unigram's, and where neighbours can become one unknown piece. */
-static bool parts_hang_together(const struct spm_info *info)
-{
-    return info->model == SPM_UNIGRAM || !info->byte_fallback;
-}
-
 static void *scratch_new(const void *model)
 {
-    struct scratch *s = xcalloc(1, sizeof *s);
-
-    s->spm = spm_scratch_new(model);
-    if (parts_hang_together(spm_info(model)))
-        wordcache_init(&s->cache);
-    return s;
+    return spm_scratch_new(model);
 }
 
 static void scratch_free(void *scratch)
 {
-    struct scratch *s = scratch;
-
-    spm_scratch_free(s->spm);
-    wordcache_release(&s->cache);
-    free(s->kept.v);
-    free(s);
+    spm_scratch_free(scratch);
 }
 
 static const struct border *border(const void *model)
 {
-    return parts_hang_together(spm_info(model)) ? NULL : spm_border(model);
-}
-
-/* The sum's limit that stands before ids in the cache. */
-static float limit_of(const uint32_t *kept)
-{
-    float limit;
-
-    memcpy(&limit, kept, sizeof limit);
-    return limit;
-}
-
-/* Ids that the cache knows, where they hold now. */
-static bool take_known(const struct spm *m, struct scratch *s, const uint32_t *v, size_t n, struct tokenizer_ids *out)
-{
-    if (!(fabs(spm_sum(s->spm)) < (double)limit_of(v)))
-        return false;
-    memcpy(out->v + out->n, v + 1, (n - 1) * sizeof *v);
-    out->n += n - 1;
-    spm_skip(m, s->spm, v + 1, n - 1);
-    return true;
-}
-
-/* Append the ids of a part; its limit and they are s->kept. */
-static void make(const struct spm *m, struct scratch *s, const char *part, size_t n, struct tokenizer_ids *out)
-{
-    size_t k = spm_encode(m, s->spm, part, n, out->v + s->from, out->n - s->from) + s->from - out->n;
-    float limit = spm_limit(s->spm);
-
-    mem_grow(&s->kept.v, &s->kept.cap, k + 1, sizeof *s->kept.v);
-    memcpy(s->kept.v, &limit, sizeof limit);
-    memcpy(s->kept.v + 1, out->v + out->n, k * sizeof *s->kept.v);
-    s->kept.n = k + 1;
-    out->n += k;
-}
-
-static void short_part(const struct spm *m, struct scratch *s, const char *part, size_t i, struct tokenizer_ids *out)
-{
-    uint64_t low = s->low[i], high = s->high[i];
-    const struct wordcache_entry *e = wordcache_find(&s->cache, low, high);
-
-    if (e && take_known(m, s, wordcache_ids(&s->cache, e), e->n, out)) {
-        wordcache_settle(&s->cache, e);
-        return;
-    }
-    make(m, s, part, (size_t)(high >> 56), out);
-    if (!e && limit_of(s->kept.v) > 0)
-        wordcache_add(&s->cache, low, high, s->kept.v, s->kept.n);
-}
-
-static void long_part(const struct spm *m, struct scratch *s, const char *part, size_t n, struct tokenizer_ids *out)
-{
-    const uint32_t *ids = NULL;
-    uint64_t hash = 0;
-    size_t k;
-
-    if (n <= WORDCACHE_LONGEST) {
-        hash = hash_bytes(part, n, 0);
-        ids = wordcache_find_long(&s->cache, part, n, hash, &k);
-        if (ids && take_known(m, s, ids, k, out))
-            return;
-    }
-    make(m, s, part, n, out);
-    if (!ids && n <= WORDCACHE_LONGEST && limit_of(s->kept.v) > 0)
-        wordcache_add_long(&s->cache, part, n, hash, s->kept.v, s->kept.n);
-}
-
-/* Keys of the k parts that begin at `at`; 0 for a long one. */
-static void make_keys(struct scratch *s, const char *text, size_t n, size_t at, size_t k)
-{
-    for (size_t i = 0; i < k; at = s->end[i++]) {
-        s->low[i] = s->high[i] = 0;
-        if (s->end[i] - at <= WORDCACHE_SHORT)
-            wordcache_key(text + at, s->end[i] - at, n - at, &s->low[i], &s->high[i]);
-        s->hash[i] = wordcache_hash(s->low[i], s->high[i]);
-        __builtin_prefetch(&s->cache.entry[s->hash[i] >> s->cache.shift]);
-    }
-}
-
-/* Parts [i, k) as long as they stand at their first place in the cache with at most two ids, and hold. */
-static size_t take_hits(const struct spm *m, struct scratch *s, size_t i, size_t k, struct tokenizer_ids *out)
-{
-    for (; i < k; i++) {
-        const struct wordcache_entry *e = &s->cache.entry[s->hash[i] >> s->cache.shift];
-
-        if (e->low != s->low[i] || e->high != s->high[i] || e->n - 1 >= 3 ||
-            !(fabs(spm_sum(s->spm)) < (double)limit_of(e->id)))
-            break;
-        memcpy(out->v + out->n, e->id + 1, 2 * sizeof *e->id); /* of which n - 1 count */
-        out->n += e->n - 1;
-        spm_skip(m, s->spm, e->id + 1, e->n - 1);
-    }
-    return i;
-}
-
-/* A text whose parts hang together. */
-static void encode_text(const struct spm *m, struct scratch *s, const char *text, size_t n, struct tokenizer_ids *out)
-{
-    const struct border *b = spm_border(m);
-
-    spm_begin(s->spm);
-    s->from = out->n;
-    for (size_t at = 0, k; at < n; at = s->end[k - 1]) {
-        s->end[0] = n;
-        k = b ? border_ends(b, text, n, at, s->end, PARTS) : 1;
-        mem_grow(&out->v, &out->cap, out->n + 3 * (s->end[k - 1] - at) + 2, sizeof *out->v);
-        make_keys(s, text, n, at, k);
-        for (size_t i = 0; i < k; i++) {
-            size_t start;
-
-            i = take_hits(m, s, i, k, out);
-            if (i == k)
-                break;
-            start = i ? s->end[i - 1] : at;
-            if (s->high[i])
-                short_part(m, s, text + start, i, out);
-            else
-                long_part(m, s, text + start, s->end[i] - start, out);
-        }
-    }
+    return spm_border(model);
 }
 
 static int encode(const void *model, void *scratch, const char *s, size_t n, struct tokenizer_ids *out, struct err *err)
 {
-    const struct spm *m = model;
-    struct scratch *w = scratch;
-
     if (n > UINT32_MAX / 3)
         return err_set(err, "a text of %zu bytes", n);
-    if (parts_hang_together(spm_info(m))) {
-        encode_text(m, w, s, n, out);
-        return 0;
-    }
-    mem_grow(&out->v, &out->cap, out->n + 3 * n, sizeof *out->v);
-    out->n += spm_encode(m, w->spm, s, n, out->v + out->n, 0);
+    spm_encode(model, scratch, s, n, &out->v, &out->n, &out->cap);
     return 0;
 }
 

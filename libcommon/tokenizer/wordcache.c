@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 
 #define FIRST_BITS 13
@@ -111,6 +112,62 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
     insert(c, &e);
 }
 
+static struct wordcache_long *set_of(const struct wordcache *c, uint64_t hash)
+{
+    return &c->big[hash >> (64 - WORDCACHE_BITS) & ~(size_t)(WORDCACHE_WAYS - 1)];
+}
+
+/* Where a long piece is looked for; then, when that is there, what it points to. */
+static void fetch_set(const struct wordcache *c, uint64_t hash)
+{
+    const struct wordcache_long *e = set_of(c, hash);
+
+    __builtin_prefetch(e);
+    __builtin_prefetch(e + WORDCACHE_WAYS / 2);
+}
+
+static void fetch_ring(const struct wordcache *c, uint64_t hash)
+{
+    const struct wordcache_long *e = set_of(c, hash);
+
+    for (int i = 0; i < WORDCACHE_WAYS; i++)
+        if (e[i].hash == (uint32_t)hash) {
+            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING);
+            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING + 64);
+        }
+}
+
+void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t n, size_t at, size_t k)
+{
+    const struct wordcache_entry *entry = c->entry;
+    int shift = c->shift;
+    size_t longs = 0;
+
+    for (size_t i = 0; i < k; i++) {
+        size_t end = b->end[i], len = end - at;
+        uint64_t low = 0, high = 0, hash;
+
+        if (len <= WORDCACHE_SHORT) {
+            wordcache_key(text + at, len, n - at, &low, &high);
+            hash = wordcache_hash(low, high);
+            __builtin_prefetch(&entry[hash >> shift]);
+        } else {
+            hash = len <= WORDCACHE_LONGEST ? hash_bytes(text + at, len, 0) : 0;
+            fetch_set(c, hash);
+            longs++;
+        }
+        b->low[i] = low;
+        b->high[i] = high;
+        b->hash[i] = hash;
+        at = end;
+    }
+    for (size_t i = 0; longs; i++)
+        if (!b->high[i]) {
+            fetch_ring(c, b->hash[i]);
+            longs--;
+        }
+}
+
 static bool alive(const struct wordcache *c, const struct wordcache_long *e)
 {
     return e->len && c->ring_end - e->at <= WORDCACHE_RING;
@@ -123,7 +180,7 @@ static size_t ids_behind(size_t at, size_t len)
 
 const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n)
 {
-    const struct wordcache_long *e = wordcache_set(c, hash);
+    const struct wordcache_long *e = set_of(c, hash);
 
     for (int i = 0; i < WORDCACHE_WAYS; i++, e++) {
         size_t at = (size_t)(e->at % WORDCACHE_RING);
@@ -139,7 +196,7 @@ const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, si
 /* In the place of one that is no more, or of the oldest. */
 void wordcache_add_long(struct wordcache *c, const char *s, size_t len, uint64_t hash, const uint32_t *ids, size_t n)
 {
-    struct wordcache_long *e = wordcache_set(c, hash), *oldest = e;
+    struct wordcache_long *e = set_of(c, hash), *oldest = e;
     size_t at = (size_t)(c->ring_end % WORDCACHE_RING), size = ids_behind(at, len) + n * sizeof *ids - at;
 
     if (at + size > WORDCACHE_RING) {

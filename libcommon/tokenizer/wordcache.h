@@ -92,30 +92,17 @@ static inline const uint32_t *wordcache_ids(const struct wordcache *c, const str
 
 /* Remember the ids of a short piece that is not there. */
 void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n);
-static inline struct wordcache_long *wordcache_set(const struct wordcache *c, uint64_t hash)
-{
-    return &c->big[hash >> (64 - WORDCACHE_BITS) & ~(size_t)(WORDCACHE_WAYS - 1)];
-}
+/* Pieces of a text that are looked up together. */
+#define WORDCACHE_BATCH 256
+struct wordcache_batch {
+    size_t end[WORDCACHE_BATCH];
+    uint64_t low[WORDCACHE_BATCH], high[WORDCACHE_BATCH]; /* keys; 0 of long pieces */
+    uint64_t hash[WORDCACHE_BATCH];
+};
 
-/* Where a long piece is looked for: have it fetched; then, when that is there, what it points to. */
-static inline void wordcache_fetch_long(const struct wordcache *c, uint64_t hash)
-{
-    const struct wordcache_long *e = wordcache_set(c, hash);
-
-    __builtin_prefetch(e);
-    __builtin_prefetch(e + WORDCACHE_WAYS / 2);
-}
-
-static inline void wordcache_fetch_ring(const struct wordcache *c, uint64_t hash)
-{
-    const struct wordcache_long *e = wordcache_set(c, hash);
-
-    for (int i = 0; i < WORDCACHE_WAYS; i++)
-        if (e[i].hash == (uint32_t)hash) {
-            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING);
-            __builtin_prefetch(c->ring + e[i].at % WORDCACHE_RING + 64);
-        }
-}
+/* Keys and hashes of the first k pieces, whose ends are there and the first of which begins at `at`, in text[0..n); where
+ * they may stand is fetched. */
+void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t n, size_t at, size_t k);
 
 /* The ids of a piece of 16 to WORDCACHE_LONGEST bytes, borrowed until the next call, and their number; NULL. */
 const uint32_t *wordcache_find_long(const struct wordcache *c, const char *s, size_t len, uint64_t hash, size_t *n);

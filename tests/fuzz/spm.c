@@ -6,7 +6,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/tokenizer/border.h"
-#include "libcommon/tokenizer/spm.h"
+#include "libcommon/tokenizer/spm_in.h"
 #include "libcommon/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,7 +25,7 @@ struct ids {
 static struct ids encode(const struct spm *m, const char *normal, size_t n, bool cut)
 {
     struct spm_scratch *s = spm_scratch_new(m);
-    const struct border *b = cut ? spm_border(m) : NULL;
+    const struct border *b = cut ? spm_part_border(m) : NULL;
     struct ids ids = { xmalloc((3 * n + 1) * sizeof *ids.v), 0 };
     size_t end[100];
 
@@ -35,7 +35,7 @@ static struct ids encode(const struct spm *m, const char *normal, size_t n, bool
         k = b ? border_ends(b, normal, n, at, end, 100) : 1;
         for (size_t i = 0; i < k; at = end[i++]) {
             check(end[i] > at);
-            ids.n = spm_encode(m, s, normal + at, end[i] - at, ids.v, ids.n);
+            ids.n = spm_encode_part(m, s, normal + at, end[i] - at, ids.v, ids.n);
             check(ids.n <= 3 * n);
         }
     }
@@ -56,6 +56,14 @@ static void check_text(const struct spm *m, struct tokenizer *t, const char *tex
     whole = encode(m, normal, normal_n, false);
     parts = encode(m, normal, normal_n, true);
     check(whole.n == parts.n && (!whole.n || memcmp(whole.v, parts.v, whole.n * sizeof *whole.v) == 0));
+    if (n < 200) { /* what is learned far from the beginning of a text */
+        char *many = xmalloc(32 * n + 1);
+
+        for (size_t i = 0; i < 32; i++)
+            memcpy(many + i * n, text, n);
+        check(tokenizer_encode(e, many, 32 * n, TOKENIZER_SPECIAL_NONE, &again, &err) == 0);
+        free(many);
+    }
     for (int k = 0; k < 2; k++) {
         again.n = 0;
         check(tokenizer_encode(e, text, n, TOKENIZER_SPECIAL_NONE, &again, &err) == 0 && again.n == whole.n);

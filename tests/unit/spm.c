@@ -186,6 +186,59 @@ static void test_refused(void)
     }
 }
 
+static char *put_piece(char *at, const char *piece, float score, char type)
+{
+    size_t n = strlen(piece);
+
+    *at++ = 0x0a;
+    *at++ = (char)(n + 9);
+    *at++ = 0x0a;
+    *at++ = (char)n;
+    at = (char *)memcpy(at, piece, n) + n;
+    *at++ = 0x15;
+    at = (char *)memcpy(at, &score, 4) + 4;
+    *at++ = 0x18;
+    *at++ = type;
+    return at;
+}
+
+/* Behind a large sum "x|yz" is rounded to what "xy|z" is, and comes first; that is not to be remembered where the sum is
+ * small.  sentencepiece 0.2.1 has the same ids. */
+static void test_rounding(void)
+{
+    static const uint32_t far[] = { 2, 5 }, near[] = { 3, 4 };
+    char model[256], *end = model, text[104];
+    struct tokenizer_ids ids = { 0 };
+    struct tokenizer_encoder *e;
+    struct tokenizer *t;
+    struct err err = { "" };
+
+    end = put_piece(end, "<unk>", 0, 2);
+    end = put_piece(end, "p", -1000, 1);
+    end = put_piece(end, "x", -1.001F, 1);
+    end = put_piece(end, "xy", -1, 1);
+    end = put_piece(end, "z", -2, 1);
+    end = put_piece(end, "yz", -2, 1);
+    end = (char *)memcpy(end, "\x1a\x02\x18", 4) + 4; /* no space in front */
+    t = tokenizer_parse(model, (size_t)(end - model), NULL, 0, "model", &err);
+    if (!OK(t))
+        return;
+    e = tokenizer_encoder_new(t);
+    memset(text, 'p', 100);
+    memcpy(text + 100, "xyz", 4);
+    for (int again = 0; again < 2; again++) {
+        ids.n = 0;
+        tokenizer_encode(e, text, 103, TOKENIZER_SPECIAL_NONE, &ids, &err);
+        OK(ids.n == 102 && memcmp(ids.v + 100, far, sizeof far) == 0);
+        ids.n = 0;
+        tokenizer_encode(e, text + 100, 3, TOKENIZER_SPECIAL_NONE, &ids, &err);
+        OK(ids.n == 2 && memcmp(ids.v, near, sizeof near) == 0);
+    }
+    free(ids.v);
+    tokenizer_encoder_free(e);
+    tokenizer_free(t);
+}
+
 /* Strings of a small alphabet, found by a trie and by comparing. */
 static void test_trie(void)
 {
@@ -418,6 +471,7 @@ int main(int argc, char **argv)
         test_model(names[i]);
     test_cut();
     test_refused();
+    test_rounding();
     test_trie();
     test_lexicon();
     test_border();
