@@ -72,7 +72,7 @@ def reference(path):
 
 def ours(path, texts):
     data = b"".join(struct.pack("<I", len(s)) + s for s in texts)
-    run = subprocess.run(["build/tests/unit/spm", path], input=data, stdout=subprocess.PIPE, check=True)
+    run = subprocess.run([os.environ.get("B", "build") + "/tests/unit/spm", path], input=data, stdout=subprocess.PIPE, check=True)
     ids, at = [], 0
     for _ in texts:
         n, = struct.unpack_from("<I", run.stdout, at)

@@ -36,6 +36,8 @@ static int serve(const char *path)
     size_t cap = 0;
     char *text = NULL;
     uint32_t n;
+    /* To sentencepiece "<s>" is text, to HF's tokenizers a token. */
+    enum tokenizer_special special = strstr(path, ".model") ? TOKENIZER_SPECIAL_NONE : TOKENIZER_SPECIAL_PARSE;
 
     if (!t)
         die("%s", err.msg);
@@ -43,7 +45,7 @@ static int serve(const char *path)
     while (fread(&n, sizeof n, 1, stdin) == 1) {
         mem_grow(&text, &cap, (size_t)n + 1, 1);
         ids.n = 0;
-        if (fread(text, 1, n, stdin) != n || tokenizer_encode(e, text, n, TOKENIZER_SPECIAL_PARSE, &ids, &err) < 0)
+        if (fread(text, 1, n, stdin) != n || tokenizer_encode(e, text, n, special, &ids, &err) < 0)
             die("%s", err.msg);
         n = (uint32_t)ids.n;
         fwrite(&n, sizeof n, 1, stdout);
