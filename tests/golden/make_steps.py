@@ -4,8 +4,10 @@ texts: ids with special tokens as text and parsed, and the text of the latter wi
 
 Run by hand, with tokenizers==0.23.2: tests/golden/make_steps.py >tests/golden/tok/steps.jsonl
 """
+import base64
 import json
 
+from one_rule import charsmap
 from tokenizers import Tokenizer, pre_tokenizers
 
 NASTY = ["", " ", "Hello, world!", "  two  spaces ", "don't stop", "a1b22c333 ½²٣\U00011de0", "e\u0301e\u0323\u0301 ﬁn Ⅷ ½ ẛ̣ \u212b 가 ᄀ\u1161\u11a8", "İSTANBUL ΣΑΣ ſ ǅ", "the-final--countdown-",
@@ -55,6 +57,8 @@ def step(name, normalizer=None, pre=None, texts=NASTY):
 
 for t in "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt":
     step(t, {"type": t})
+step("Precompiled", {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap("a", "b")).decode()},
+     texts=["a\u0301x a", "a\u1ada", "a\u1acf\u0301", "a\u0897!", "\u0600a", "\U00011a3aa", "a\r\n", "\ra", "xa\u0e33", "a\u200d", "a\U000e0100", "\u1100\u1161a", "a\u0300\u0301\u0302"])
 step("NFD, StripAccents", seq("normalizers", {"type": "NFD"}, {"type": "StripAccents"}))
 step("Prepend", {"type": "Prepend", "prepend": "▁"})
 step("Replace", {"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
