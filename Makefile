@@ -84,6 +84,10 @@ $(O)/train/kernel/%_$(1).o: train/kernel/%.c | $(filter deps,$(MAKECMDGOALS))
 	@$$(CC) $$(FLAGS) $$(VEC_$(1)) -DVEC_TARGET=$(1) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach v,$(VECS),$(eval $(call vec_rule,$v)))
+# The cache of models is of these sources: tokenizer_cache.h.
+SOURCES := $(sort $(foreach d,base format text tokenizer,$(wildcard libcommon/$d/*.[ch])))
+$(O)/libcommon/tokenizer/tokenizer_cache.o: CPPFLAGS += -DTOKENIZER_SOURCES='"$(shell cat $(SOURCES) | sha256sum | cut -c 1-16)"'
+$(O)/libcommon/tokenizer/tokenizer_cache.o: $(SOURCES)
 $(O)/train/dist/comm_mpi.o: CPPFLAGS += $(MPI_CFLAGS)
 $(O)/%.o: %.c | $(filter deps,$(MAKECMDGOALS))
 	@mkdir -p $(@D)

@@ -4,9 +4,9 @@
 : "${B:?}" "${SRC:?}"
 cd "$SRC" || exit 1
 PATH="$B/bin:$PATH" LC_ALL=C
-export B SRC PATH LC_ALL
-logs=$B/log
-rm -rf "$logs"
+logs=$B/log LMPIPE_CACHE=$B/cache
+export B SRC PATH LC_ALL LMPIPE_CACHE
+rm -rf "$logs" "$LMPIPE_CACHE"
 mkdir -p "$logs"
 list() {
     if [ -n "$TESTS" ]; then

@@ -126,6 +126,21 @@ int charsmap_load(struct charsmap *c, const void *blob, size_t n, struct err *er
     return 0;
 }
 
+void charsmap_image(struct charsmap *c, struct image *i)
+{
+    size_t text_n = c->text ? c->text_n + 1 : 0;
+
+    image_array(i, &c->unit, &c->n, sizeof *c->unit);
+    image_array(i, &c->text, &text_n, 1);
+    image_flags(i, c->plain, 128);
+    image_flags(i, &c->printable, 1);
+    image_flags(i, c->begins, 256);
+    if (image_loads(i)) {
+        image_check(i, !text_n || (!c->text[text_n - 1] && utf8_valid(c->text, text_n - 1) == text_n - 1));
+        c->text_n = text_n && !i->bad ? text_n - 1 : 0;
+    }
+}
+
 void charsmap_release(struct charsmap *c)
 {
     free(c->unit);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "libcommon/base/err.h"
+#include "libcommon/base/image.h"
 
 struct charsmap {
     uint32_t *unit;
@@ -25,6 +26,8 @@ struct charsmap {
 
 /* Copies.  -1: no such blob, or its strings are not UTF-8. */
 int charsmap_load(struct charsmap *c, const void *blob, size_t n, struct err *err);
+/* And back (image.h). */
+void charsmap_image(struct charsmap *c, struct image *i);
 void charsmap_release(struct charsmap *c);
 
 /* The longest (SentencePiece), or the shortest (HF's Precompiled) rule that begins s[0..n): its length, 0 for none;

@@ -169,6 +169,20 @@ void trie_build(struct trie *t, struct trie_key *keys, size_t n)
     free(b.room);
 }
 
+void trie_image(struct trie *t, struct image *i, uint32_t n_values)
+{
+    image_array(i, &t->unit, &t->n, sizeof *t->unit);
+    if (!image_loads(i))
+        return;
+    image_check(i, t->n > 0);
+    for (size_t k = 0; k < t->n && !i->bad; k++) {
+        const struct trie_unit *u = &t->unit[k];
+
+        if (u->parent != NO_PARENT) /* of an empty unit the others are the builder's */
+            image_check(i, (u->base | 255) < t->n && (u->value == TRIE_NONE || u->value < n_values));
+    }
+}
+
 void trie_release(struct trie *t)
 {
     free(t->unit);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/image.h"
+
 #define TRIE_ROOT 0u
 #define TRIE_NONE UINT32_MAX
 
@@ -30,6 +32,9 @@ struct trie_key {
 /* The keys are reordered. */
 void trie_build(struct trie *t, struct trie_key *keys, size_t n);
 void trie_release(struct trie *t);
+
+/* And back (image.h); values are below n_values, or TRIE_NONE. */
+void trie_image(struct trie *t, struct image *i, uint32_t n_values);
 
 /* The next state, or TRIE_NONE. */
 static inline uint32_t trie_step(const struct trie *t, uint32_t state, uint8_t c)

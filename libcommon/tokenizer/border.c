@@ -43,6 +43,13 @@ void border_add(struct border *b, const char *s, size_t n)
     }
 }
 
+void border_image(struct border *b, struct image *i)
+{
+    image_field(i, b->ascii);
+    image_field(i, b->other);
+    image_flags(i, &b->fold, 1);
+}
+
 bool border_between(const struct border *b, uint32_t left, uint32_t right)
 {
     return !joined(b, folded(b, left), folded(b, right));

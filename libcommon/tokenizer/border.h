@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/image.h"
+
 #define BORDER_BITS 19
 #define BORDER_BLOCK 64
 
@@ -21,6 +23,8 @@ struct border {
     bool fold; /* U+2581 and the space are one character */
 };
 
+/* And back (image.h). */
+void border_image(struct border *b, struct image *i);
 /* A piece of valid UTF-8. */
 void border_add(struct border *b, const char *s, size_t n);
 /* May a text be cut between these two? */

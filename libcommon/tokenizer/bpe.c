@@ -7,6 +7,7 @@
 #include "libcommon/base/utf8.h"
 
 #define CUTS (2 * BPE_LONGEST) /* looked up together */
+#define PAIRS 65536            /* of bytes */
 
 /* The byte that a character of the byte alphabet stands for, or -1: 33-126, 161-172 and 174-255 for
  * themselves, U+0100 and on for the others in order. */
@@ -224,7 +225,7 @@ void bpe_finish(struct bpe *b)
     b->cut = xcalloc(1, sizeof *b->cut);
     for (size_t i = 0; i < b->made.n; i++)
         bytecut_add(b->cut, b->made.bytes + b->made.item[i].at, b->made.item[i].len);
-    b->byte_merge = xmalloc(65536 * sizeof *b->byte_merge);
+    b->byte_merge = xmalloc(PAIRS * sizeof *b->byte_merge);
     for (int left = 0; left < 256; left++)
         for (int right = 0; right < 256; right++) {
             bool both = b->byte_id[left] != BPE_NONE && b->byte_id[right] != BPE_NONE;
@@ -232,6 +233,22 @@ void bpe_finish(struct bpe *b)
             b->byte_merge[left << 8 | right] =
                 both ? merges_find(&b->merges, b->byte_id[left], b->byte_id[right]) : MERGES_NONE;
         }
+}
+
+void bpe_image(struct bpe *b, struct image *i)
+{
+    lexicon_image(&b->made, i);
+    lexicon_image(&b->plain, i);
+    merges_image(&b->merges, i);
+    image_field(i, b->n);
+    image_field(i, b->n_ids);
+    image_field(i, b->byte_id);
+    image_flags(i, &b->whole, 1);
+    image_known(i, &b->byte_merge, PAIRS, sizeof *b->byte_merge);
+    image_known(i, &b->cut, 1, sizeof *b->cut);
+    image_check(i, b->byte_merge && b->cut && b->n_ids == (b->made.n_ids > b->plain.n_ids ? b->made.n_ids : b->plain.n_ids));
+    for (size_t k = 0; k < PAIRS && image_loads(i) && !i->bad; k++)
+        image_check(i, b->byte_merge[k] == MERGES_NONE || b->byte_merge[k] < b->merges.n);
 }
 
 /* The ids of a part, or of a piece that is not cut. */

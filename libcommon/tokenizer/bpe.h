@@ -57,6 +57,9 @@ int bpe_add_merges(struct bpe *b, struct merges_pair *p, size_t n, struct err *e
 /* All merges are there. */
 void bpe_finish(struct bpe *b);
 
+/* One that is finished, and back (image.h). */
+void bpe_image(struct bpe *b, struct image *i);
+
 /* The id of a token by its spelling, or BPE_NONE. */
 uint32_t bpe_id(const struct bpe *b, const char *s, size_t n);
 /* The bytes of the token of an id, borrowed, or NULL; *plain: it stands for itself. */

@@ -116,6 +116,34 @@ void charbpe_finish(struct charbpe *b)
     merges_table(&b->merges, id, b->ascii);
 }
 
+void charbpe_image(struct charbpe *b, struct image *i)
+{
+    size_t affix_n = b->prefix_n + b->suffix_n;
+
+    image_flags(i, &b->byte_fallback, 1);
+    image_flags(i, &b->fuse_unk, 1);
+    image_flags(i, &b->has_unk, 1);
+    image_flags(i, &b->whole, 1);
+    image_flags(i, &b->cuttable, 1);
+    image_field(i, b->prefix_n);
+    image_field(i, b->suffix_n);
+    image_array(i, &b->affix, &affix_n, 1);
+    image_field(i, b->unk_id);
+    image_field(i, b->byte_id);
+    image_field(i, b->low);
+    image_field(i, b->high);
+    image_field(i, b->ascii);
+    border_image(&b->border, i);
+    lexicon_image(&b->words, i);
+    merges_image(&b->merges, i);
+    charids_image(&b->chars, i);
+    b->prefix = b->affix;
+    image_check(i, b->prefix_n <= affix_n && b->suffix_n == affix_n - b->prefix_n);
+    b->suffix = b->affix + (i->bad ? 0 : b->prefix_n);
+    for (size_t k = 0; k < sizeof b->ascii / sizeof *b->ascii; k++)
+        image_check(i, b->ascii[k] == MERGES_NONE || b->ascii[k] < b->merges.n);
+}
+
 void charbpe_scratch_release(struct charbpe_scratch *s)
 {
     free(s->first);

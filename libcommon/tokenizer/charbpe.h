@@ -50,6 +50,9 @@ int charbpe_add_merge(struct charbpe *b, const char *left, size_t left_n, const 
 int charbpe_add_merges(struct charbpe *b, struct merges_pair *p, size_t n, struct err *err);
 void charbpe_finish(struct charbpe *b);
 
+/* One that is finished, and back (image.h). */
+void charbpe_image(struct charbpe *b, struct image *i);
+
 struct charbpe_scratch {
     uint32_t *first;
     size_t first_cap;

@@ -16,6 +16,12 @@ void charids_set(struct charids *c, uint32_t cp, uint32_t id)
     (*page)[cp & 255] = id;
 }
 
+void charids_image(struct charids *c, struct image *i)
+{
+    for (size_t k = 0; k < CHARIDS_PAGES && !i->bad; k++)
+        image_known(i, &c->page[k], 256, sizeof **c->page);
+}
+
 void charids_release(struct charids *c)
 {
     for (size_t i = 0; i < CHARIDS_PAGES; i++)

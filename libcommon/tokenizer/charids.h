@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/image.h"
+
 #define CHARIDS_NONE UINT32_MAX
 #define CHARIDS_PAGES (0x110000 / 256)
 
@@ -13,6 +15,8 @@ struct charids {
     uint32_t *page[CHARIDS_PAGES]; /* NULL: none of the page has an id */
 };
 
+/* And back (image.h). */
+void charids_image(struct charids *c, struct image *i);
 /* cp < 0x110000. */
 void charids_set(struct charids *c, uint32_t cp, uint32_t id);
 void charids_release(struct charids *c);

@@ -152,6 +152,49 @@ int lexicon_index(struct lexicon *l, struct err *err)
     return 0;
 }
 
+/* Is every index in its bounds, and a slot empty, so that each search ends? */
+static bool is_sound(const struct lexicon *l)
+{
+    size_t slots = (size_t)1 << l->bits, used = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        if (l->item[i].at > l->bytes_n || l->item[i].len > l->bytes_n - l->item[i].at)
+            return false;
+    for (uint32_t id = 0; id < l->n_ids; id++)
+        if (l->index[id] > l->n)
+            return false;
+    for (size_t i = 0; i < slots; i++) {
+        uint32_t id = id_in(&l->slot[i]);
+
+        if (l->slot[i].high && (id >= l->n_ids || !l->index[id]))
+            return false;
+        used += l->slot[i].high != 0;
+    }
+    return used < slots;
+}
+
+void lexicon_image(struct lexicon *l, struct image *i)
+{
+    size_t n_ids = (size_t)l->n_ids + 1;
+
+    image_array(i, &l->bytes, &l->bytes_n, 1);
+    image_array(i, &l->item, &l->n, sizeof *l->item);
+    image_array(i, &l->index, &n_ids, sizeof *l->index);
+    image_field(i, l->bits);
+    image_flags(i, &l->unfiltered, 1);
+    image_check(i, l->bits >= 3 && l->bits < 32 && n_ids > 0 && n_ids <= LEXICON_MOST + 2);
+    if (i->bad)
+        return;
+    image_table(i, &l->slot, &l->table, (size_t)1 << l->bits, sizeof *l->slot);
+    image_known(i, &l->filter, (size_t)1 << (l->bits - 3), sizeof *l->filter);
+    if (image_loads(i)) {
+        l->bytes_cap = l->bytes_n;
+        l->cap = l->n;
+        l->n_ids = (uint32_t)n_ids - 1;
+        image_check(i, !i->bad && is_sound(l));
+    }
+}
+
 static bool maybe(const struct lexicon *l, uint64_t hash)
 {
     size_t bit = filter_bit(l, hash);

@@ -11,6 +11,7 @@
 
 #include "libcommon/base/arena.h"
 #include "libcommon/base/err.h"
+#include "libcommon/base/image.h"
 
 #define LEXICON_NONE UINT32_MAX
 #define LEXICON_INLINE 12 /* strings of so many bytes are found without going to their item */
@@ -38,6 +39,8 @@ struct lexicon {
 };
 
 void lexicon_release(struct lexicon *l);
+/* One that is indexed, and back (image.h). */
+void lexicon_image(struct lexicon *l, struct image *i);
 /* Make room for strings to come. */
 void lexicon_reserve(struct lexicon *l, size_t strings, size_t bytes);
 /* Copies the string.  -1: an id above `most`, which is at most LEXICON_MOST, or 4 GiB. */

@@ -140,6 +140,41 @@ void merges_finish(struct merges *m)
         }
 }
 
+/* Is every index in its bounds, and a place empty, so that each search ends? */
+static bool is_sound(const struct merges *m)
+{
+    size_t slots = (size_t)1 << m->pair_bits, used = 0, far = 0;
+
+    for (size_t i = 0; i < slots; i++) {
+        size_t full = m->pair[i] != 0;
+
+        used += full;
+        far += full & (((uint32_t)~m->pair[i] & MERGES_MOST) >= m->n);
+    }
+    return used < slots && !far;
+}
+
+void merges_image(struct merges *m, struct image *i)
+{
+    image_array(i, &m->made, &m->n, sizeof *m->made);
+    image_known(i, &m->rank, m->n, sizeof *m->rank);
+    image_known(i, &m->undone, m->n, sizeof *m->undone);
+    for (size_t k = 0; m->undone && k < m->n; k++)
+        image_check(i, ((const uint8_t *)m->undone)[k] <= 1);
+    image_field(i, m->n_pairs);
+    image_field(i, m->pair_bits);
+    image_field(i, m->filter_bits);
+    image_check(i, m->pair_bits < 32 && m->filter_bits >= 6 && m->filter_bits < 36);
+    if (i->bad)
+        return;
+    image_table(i, &m->pair, &m->pair_table, (size_t)1 << m->pair_bits, sizeof *m->pair);
+    image_known(i, &m->filter, (size_t)1 << (m->filter_bits - 6), sizeof *m->filter);
+    if (image_loads(i)) {
+        m->cap = m->n;
+        image_check(i, !i->bad && m->filter && is_sound(m));
+    }
+}
+
 static inline uint32_t rank_of(const struct merges *m, uint32_t index)
 {
     return index == MERGES_NONE || !m->rank ? index : m->rank[index];

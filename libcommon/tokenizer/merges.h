@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "libcommon/base/arena.h"
+#include "libcommon/base/image.h"
 
 #define MERGES_NONE UINT32_MAX
 #define MERGES_MAX_ID ((1u << 21) - 2) /* ids and indices are packed into 64 bits */
@@ -45,6 +46,8 @@ void merges_pairs(struct merges *m, const struct merges_pair *p, size_t n);
 void merges_add_all(struct merges *m, struct merges_pair *p, size_t n);
 /* All pairs are there. */
 void merges_finish(struct merges *m);
+/* One that is finished, and back (image.h). */
+void merges_image(struct merges *m, struct image *i);
 /* The index of the merge of two ids, or MERGES_NONE. */
 uint32_t merges_find(const struct merges *m, uint32_t left, uint32_t right);
 

@@ -28,6 +28,9 @@ struct spm_scratch;
 /* The bytes need not outlive the call. */
 struct spm *spm_parse(const void *data, size_t n, struct err *err);
 void spm_free(struct spm *m);
+/* As bytes, and back: *m NULL before, to be freed then (image.h). */
+struct image;
+void spm_image(struct spm **m, struct image *i);
 /* Do these bytes look like such a file? */
 bool spm_sniff(const void *data, size_t n);
 

@@ -75,6 +75,12 @@ static void release(void *model)
     free(model);
 }
 
+static void image(void **model, struct image *i)
+{
+    *model = *model ? *model : xcalloc(1, sizeof(struct bpe));
+    bpe_image(*model, i);
+}
+
 static void *scratch_new(const void *model)
 {
     (void)model;
@@ -122,7 +128,7 @@ static void report(const void *model, struct report *r)
 }
 
 #define ROW(name, reader) \
-    { .type = name, .description = "byte-level BPE", .takes_bytes = true, .parse = reader, .release = release, \
+    { .type = name, .description = "byte-level BPE", .takes_bytes = true, .parse = reader, .release = release, .image = image, \
       .scratch_new = scratch_new, .scratch_free = scratch_free, .encode = encode, .id = id_of, .token = token, .report = report }
 
 const struct tokenizer_model_row tokenizer_byte_bpe = ROW("BPE", parse), tokenizer_rank_bpe = ROW("ranks", parse_ranks);

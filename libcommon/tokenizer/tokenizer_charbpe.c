@@ -60,6 +60,12 @@ static void release(void *model)
     free(model);
 }
 
+static void image(void **model, struct image *i)
+{
+    *model = *model ? *model : xcalloc(1, sizeof(struct charbpe));
+    charbpe_image(*model, i);
+}
+
 static void *scratch_new(const void *model)
 {
     (void)model;
@@ -114,6 +120,7 @@ const struct tokenizer_model_row tokenizer_char_bpe = {
     .description = "BPE over characters",
     .parse = parse,
     .release = release,
+    .image = image,
     .scratch_new = scratch_new,
     .scratch_free = scratch_free,
     .border = border,

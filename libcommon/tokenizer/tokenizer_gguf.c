@@ -303,7 +303,7 @@ static const struct kind {
 static int load(struct tokenizer *t, struct vocab *v)
 {
     const struct kind *k = NULL;
-    struct tokenizer_source made = { .name = v->source->name, .given_ids = true };
+    struct tokenizer_source made = { .name = v->source->name, .given_ids = true, .cache = v->source->cache };
 
     if (open_vocab(v) < 0)
         return -1;

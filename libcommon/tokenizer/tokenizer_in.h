@@ -14,6 +14,7 @@
 #define TOKENIZER_MAX_ID ((1u << 21) - 2) /* as bpe.h packs them */
 
 struct border;
+struct image;
 struct pretok;
 struct report;
 struct json_value;
@@ -73,6 +74,8 @@ struct tokenizer_model_row {
     /* Take the model's object.  1: this row is not for that file, another of the same type may be; -1. */
     int (*parse)(struct tokenizer_loader *l, const char *json, size_t n);
     void (*release)(void *model);
+    /* As bytes, and back: *model NULL before, to be released then (image.h).  NULL: it is made as fast from its file. */
+    void (*image)(void **model, struct image *i);
     void *(*scratch_new)(const void *model); /* one thread's; both may be NULL */
     void (*scratch_free)(void *scratch);
     /* Where a piece may be cut before encode() takes its parts (border.h), or NULL: nowhere; may be NULL. */

@@ -9,6 +9,7 @@
 #include "libcommon/base/hash.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/tokenizer/pretok.h"
+#include "libcommon/tokenizer/tokenizer_cache.h"
 #include "libcommon/tokenizer/tokenizer_load.h"
 
 /* A list of steps of the file: the part it is, the key of a Sequence's members, its rows, where it goes. */
@@ -206,10 +207,25 @@ static int model_type(struct tokenizer_loader *l, const struct tokenizer_part *m
     return 0;
 }
 
+/* The model as the cache has it. */
+static int take_model(struct tokenizer_loader *l, struct tokenizer_cache *c)
+{
+    const struct tokenizer_model_row *row = c->rest.row < sizeof models / sizeof *models ? models[c->rest.row] : NULL;
+
+    if (!row || !row->image || tokenizer_cache_take(c, l->t, row) < 0)
+        return -1;
+    if (row->takes_bytes)
+        tokenizer_drop_mapping(l->t);
+    return 0;
+}
+
 static int load_model(struct tokenizer_loader *l, const struct tokenizer_part *model)
 {
+    struct tokenizer_cache *c = l->source->cache;
     const char *type = "";
 
+    if (c && c->found)
+        return take_model(l, c);
     if (model_type(l, model, &type) < 0)
         return -1;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
@@ -224,6 +240,8 @@ static int load_model(struct tokenizer_loader *l, const struct tokenizer_part *m
         if (rc == 0) {
             if (models[i]->takes_bytes)
                 tokenizer_drop_mapping(l->t);
+            if (c)
+                c->rest.row = (uint32_t)i;
             return 0;
         }
         models[i]->release(l->t->model_data);
@@ -270,6 +288,7 @@ static void make_fingerprint(struct tokenizer *t)
 
 void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config)
 {
+    const struct tokenizer_cache *c = l->source->cache;
     struct tokenizer_info *info = &l->t->info;
 
     take_config_token(l, config, "bos_token", &info->bos);
@@ -284,7 +303,10 @@ void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *
         info->n_suffix = 1;
     }
     tokenizer_decode_all(l->t);
-    make_fingerprint(l->t);
+    if (c && c->found)
+        memcpy(info->fingerprint, c->rest.fingerprint, sizeof info->fingerprint);
+    else
+        make_fingerprint(l->t);
 }
 
 static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const struct json_value *config)
@@ -346,6 +368,8 @@ int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct
     }
     if (rc == 0)
         rc = tokenizer_split(&l, s->data, s->n, part, PARTS, NULL) < 0 || load(&l, part, settings) < 0 ? -1 : 0;
+    if (rc == 0 && s->cache && !s->cache->found)
+        tokenizer_cache_keep(s->cache, t, s, part[MODEL].s, part[MODEL].n);
     arena_release(&l.scratch);
     free(l.text[0]);
     free(l.text[1]);

@@ -6,6 +6,7 @@
 #include "libcommon/tokenizer/tokenizer_in.h"
 
 /* A file as it is given; the bytes are borrowed. */
+struct tokenizer_cache;
 struct tokenizer_source {
     const char *name; /* for messages; its last part may tell what the file is */
     const void *data;
@@ -20,6 +21,7 @@ struct tokenizer_source {
     size_t ranks_n;
     bool given_ids; /* the ids of added tokens are those beside them */
     bool rust;      /* regular expressions are in Rust's syntax */
+    struct tokenizer_cache *cache; /* tokenizer_cache.h; NULL: neither from there nor to it */
 };
 
 /* What the parse() functions share. */
@@ -60,6 +62,9 @@ int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, 
 int tokenizer_load_gguf(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_vocab_merges(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_words(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+/* By that loader.  NULL on error. */
+struct tokenizer *tokenizer_load_by(int (*load)(struct tokenizer *t, const struct tokenizer_source *s, struct err *err),
+                                    const struct tokenizer_source *s, struct err *err);
 /* By the loader of the file.  NULL on error. */
 struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struct err *err);
 /* The loader of a file; NULL: it is none. */

@@ -9,6 +9,7 @@
 #include "libcommon/base/mem.h"
 #include "libcommon/format/gguf.h"
 #include "libcommon/tokenizer/spm.h"
+#include "libcommon/tokenizer/tokenizer_cache.h"
 #include "libcommon/tokenizer/tokenizer_load.h"
 
 static bool is_gguf(const struct tokenizer_source *s)
@@ -71,10 +72,21 @@ const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source
     return NULL;
 }
 
+struct tokenizer *tokenizer_load_by(int (*load)(struct tokenizer *t, const struct tokenizer_source *s, struct err *err),
+                                    const struct tokenizer_source *s, struct err *err)
+{
+    struct tokenizer *t = xcalloc(1, sizeof *t);
+
+    arena_init(&t->arena);
+    if (load(t, s, err) == 0)
+        return t;
+    tokenizer_free(t);
+    return NULL;
+}
+
 struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struct err *err)
 {
     const struct tokenizer_format *f = tokenizer_format_of(s);
-    struct tokenizer *t;
 
     if (!f) {
         err_set(err, "%s: not a tokenizer: neither JSON nor GGUF, no SentencePiece model, no ranks of tiktoken, no vocab.txt", s->name);
@@ -84,13 +96,7 @@ struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struc
         err_set(err, "%s: a pattern is given, but a %s has its own", s->name, f->name);
         return NULL;
     }
-    t = xcalloc(1, sizeof *t);
-    arena_init(&t->arena);
-    if (f->load(t, s, err) < 0) {
-        tokenizer_free(t);
-        return NULL;
-    }
-    return t;
+    return tokenizer_load_by(f->load, s, err);
 }
 
 struct tokenizer *tokenizer_parse(const void *data, size_t n, const void *config, size_t config_n, const char *name,
@@ -313,7 +319,7 @@ struct tokenizer *tokenizer_open_pattern(const char *path, const char *pattern, 
             .merges = merges.data, .merges_n = merges.size, .pattern = pattern,
         };
 
-        t = tokenizer_parse_source(&s, err);
+        t = tokenizer_parse_cached(&s, err);
     }
     io_unmap(&data);
     io_unmap(&config);

@@ -4,11 +4,20 @@
 
 #include "libcommon/format/report.h"
 #include "libcommon/tokenizer/spm.h"
+#include "libcommon/tokenizer/tokenizer_cache.h"
 #include "libcommon/tokenizer/tokenizer_load.h"
 
 static void release(void *model)
 {
     spm_free(model);
+}
+
+static void image(void **model, struct image *i)
+{
+    struct spm *m = *model;
+
+    spm_image(&m, i);
+    *model = m;
 }
 
 static void *scratch_new(const void *model)
@@ -67,6 +76,7 @@ static const struct tokenizer_model_row row = {
     .type = "SentencePiece",
     .description = "SentencePiece",
     .release = release,
+    .image = image,
     .scratch_new = scratch_new,
     .scratch_free = scratch_free,
     .border = border,
@@ -147,20 +157,29 @@ static void put_around(struct tokenizer *t, const struct spm_info *info, const s
     }
 }
 
+/* The model from the file, or from the cache. */
+static struct spm *load_model(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
+{
+    if (s->cache && s->cache->found)
+        return tokenizer_cache_take(s->cache, t, &row) < 0 ? NULL : t->model_data;
+    t->model = &row;
+    t->model_data = spm_parse(s->data, s->n, err);
+    t->n_tokens = t->n_ids = t->model_data ? spm_info(t->model_data)->n_pieces : 0;
+    return t->model_data;
+}
+
 int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err)
 {
     struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
-    struct spm *m = spm_parse(s->data, s->n, err);
+    struct spm *m = load_model(t, s, err);
     const struct json_value *settings = NULL, *list;
     struct tokenizer_text json = { 0 };
     int rc;
 
     if (!m)
         return err_prefix(err, "%s", s->name);
-    t->model = &row;
-    t->model_data = m;
     t->any_bytes = true;
-    t->n_tokens = t->n_ids = t->info.vocab_size = spm_info(m)->n_pieces;
+    t->info.vocab_size = spm_info(m)->n_pieces;
     t->info.bos = spm_info(m)->bos;
     t->info.eos = spm_info(m)->eos;
     t->info.pad = spm_info(m)->pad;
@@ -176,6 +195,8 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     if (rc == 0) {
         put_around(t, spm_info(m), settings);
         tokenizer_load_config(&l, settings);
+        if (s->cache && !s->cache->found)
+            tokenizer_cache_keep(s->cache, t, s, NULL, 0);
     }
     arena_release(&l.scratch);
     free(json.v);

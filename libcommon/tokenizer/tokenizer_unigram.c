@@ -175,6 +175,17 @@ static void release(void *model)
     free(m);
 }
 
+static void image(void **model, struct image *i)
+{
+    struct model *m = *model = *model ? *model : xcalloc(1, sizeof *m);
+
+    lexicon_image(&m->words, i);
+    unigram_image(&m->unigram, i);
+    image_flags(i, &m->has_unk, 1);
+    image_flags(i, &m->byte_fallback, 1);
+    image_field(i, m->byte_id);
+}
+
 static void *scratch_new(const void *model)
 {
     (void)model;
@@ -244,6 +255,7 @@ const struct tokenizer_model_row tokenizer_unigram = {
     .description = "Unigram",
     .parse = parse,
     .release = release,
+    .image = image,
     .scratch_new = scratch_new,
     .scratch_free = scratch_free,
     .encode = encode,

@@ -27,6 +27,17 @@ void unigram_release(struct unigram *u)
     *u = (struct unigram){ 0 };
 }
 
+void unigram_image(struct unigram *u, struct image *i)
+{
+    image_field(i, u->n_ids);
+    image_field(i, u->unk);
+    image_field(i, u->unk_score);
+    image_flags(i, &u->single, 1);
+    image_known(i, &u->score, u->n_ids, sizeof *u->score);
+    trie_image(&u->trie, i, u->n_ids);
+    image_check(i, u->score);
+}
+
 void unigram_scratch_release(struct unigram_scratch *s)
 {
     free(s->node);

@@ -25,6 +25,8 @@ struct unigram {
 /* Score and trie of pieces: takes over score (malloc'd).  keys are reordered. */
 void unigram_build(struct unigram *u, struct trie_key *keys, size_t n, double *score, uint32_t n_ids);
 void unigram_release(struct unigram *u);
+/* And back (image.h). */
+void unigram_image(struct unigram *u, struct image *i);
 
 /* Of a path, one step: from where the one before ends. */
 struct unigram_step {

@@ -3,6 +3,7 @@
 : "${SRC:?}" "${FUZZ_SECONDS:=120}"
 cd "$SRC" || exit 1
 command -v clang >/dev/null || { echo 'fuzz: clang is needed' >&2; exit 1; }
+export LMPIPE_CACHE=off
 san=address,undefined
 flags="-O1 -g -fsanitize=fuzzer-no-link,$san -fno-sanitize-recover=all"
 make -s -j2 CC=clang B=build/fuzz CFLAGS="$flags" build/fuzz/libtrain.a build/fuzz/libcommon.a || exit 1
