@@ -1,14 +1,19 @@
 /* Encoding alone, one thread: real text in memory to ids, by a new encoder (first pass) and again by the same
  * one (second pass); beside it the ceiling, cutting into pieces alone.  Medians of 5, interleaved, MB of UTF-8 a
  * second of processor time.  REALTEXT=DIR holds en.jsonl zh.jsonl code.jsonl, TOKENIZERS=DIR the folders gpt2,
- * llama3.1, qwen2.5 and openai; TOKENIZE_MB=110 is the most of a file. */
+ * llama3.1, qwen2.5 and openai; TOKENIZE_MB=110 is the most of a file.
+ *
+ * `tokenize TOKENIZER JSONL MB THREADS` is one figure of peers.py: MB of text, MB/s of the first and of the second pass
+ * by the clock, ids. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
+#include "libcommon/base/par.h"
 #include "libcommon/data/source.h"
 #include "libcommon/tokenizer/pretok.h"
 #include "libcommon/tokenizer/tokenizer.h"
@@ -86,6 +91,60 @@ static double cut(const char *pattern, const struct texts *t)
     return start;
 }
 
+#define AT_A_TIME 16 /* texts */
+
+struct pass {
+    const struct texts *texts;
+    struct tokenizer_encoder *encoder[64];
+    struct tokenizer_ids ids[64];
+    size_t n_ids[64];
+};
+
+static void encode_some(void *ctx, long i, int thread)
+{
+    struct pass *p = ctx;
+    const struct texts *t = p->texts;
+    size_t from = (size_t)i * AT_A_TIME, to = from + AT_A_TIME < t->n_texts ? from + AT_A_TIME : t->n_texts;
+    struct err err;
+
+    for (size_t k = from; k < to; k++) {
+        size_t at = k ? t->end[k - 1] : 0;
+
+        p->ids[thread].n = 0;
+        if (tokenizer_encode(p->encoder[thread], t->bytes + at, t->end[k] - at, TOKENIZER_SPECIAL_NONE, &p->ids[thread], &err) < 0)
+            die("%s", err.msg);
+        p->n_ids[thread] += p->ids[thread].n;
+    }
+}
+
+/* One figure. */
+static int measure(char **v)
+{
+    int threads = atoi(v[3]);
+    struct texts t = read_texts(v[1], strtoull(v[2], NULL, 10) * 1000000);
+    struct err err;
+    struct tokenizer *tokenizer = tokenizer_open(v[0], &err);
+    struct par *par = par_new(threads);
+    struct pass pass = { .texts = &t };
+    double mb = (double)t.n / 1e6, rate[2];
+    size_t ids = 0;
+
+    if (!tokenizer)
+        die("%s", err.msg);
+    for (int i = 0; i < threads; i++)
+        pass.encoder[i] = tokenizer_encoder_new(tokenizer);
+    for (int i = 0; i < 2; i++) {
+        double start = io_now();
+
+        par_for(par, (long)((t.n_texts + AT_A_TIME - 1) / AT_A_TIME), encode_some, &pass);
+        rate[i] = mb / (io_now() - start);
+    }
+    for (int i = 0; i < threads; i++)
+        ids += pass.n_ids[i] / 2;
+    printf("%.1f\t%.1f\t%.1f\t%zu\n", mb, rate[0], rate[1], ids);
+    return 0;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -113,7 +172,7 @@ static void run(const char *name, const struct tokenizer *t, const char *text_na
     fflush(stdout);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const char *const folders[] = { "gpt2", "llama3.1", "qwen2.5", "openai/o200k_base.tiktoken" }, *const names[] = { "en", "zh", "code" };
     const char *dir = getenv("REALTEXT"), *models = getenv("TOKENIZERS"), *most = getenv("TOKENIZE_MB");
@@ -121,6 +180,8 @@ int main(void)
     char path[4096];
     struct err err;
 
+    if (argc == 5)
+        return measure(argv + 1);
     if (!dir || access(dir, R_OK) < 0) {
         printf("tokenize\tskipped: REALTEXT names no directory of real text\n");
         return 0;
