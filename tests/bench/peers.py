@@ -11,10 +11,11 @@ by a separator during the call, its own threads.  A package that is not there is
 With MEGATRON=dir of its sources, and TORCH=python with torch, also JSONL to .bin/.idx: preprocess_data.py and
 preprocess_data_fast.py by their own clock, lmtokenize | lmshard by the wall's from its start; peak memory, and whether the files are the same.
 """
+import filecmp
 import json
 import os
 import re
-import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -130,53 +131,76 @@ def encoders():
                     print("%s\t%s\t%d\t%s\t%.0f\t%.1f\t%.1f\t%.2f\t%.2f" % (name, text, threads, p, mb, first, second, ours[0] / first, ours[1] / second), flush=True)
 
 
-def peak(command, **more):
+def peak(command):
     """Seconds and peak megabytes of the largest process."""
     start = time.perf_counter()
-    p = subprocess.Popen(command, **more)
+    p = subprocess.Popen(command)
     _, status, use = os.wait4(p.pid, 0)
     if status:
         sys.exit("%s: status %d" % (command, status))
     return time.perf_counter() - start, use.ru_maxrss / 1024
 
 
+def make_model(folder):
+    """GPT-2 as transformers wants it."""
+    os.mkdir(folder)
+    shutil.copy(os.path.join(T, "gpt2/tokenizer.json"), folder)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+        json.dump({"tokenizer_class": "GPT2TokenizerFast", **{k + "_token": SEPARATOR for k in ("bos", "eos", "unk")}}, f)
+
+
+def head(path, to, mb):
+    """The first lines, of that many megabytes, or all; how many there are."""
+    with open(path, "rb") as f, open(to, "wb") as out:
+        while out.tell() < mb * 1e6 and (line := f.readline()):
+            out.write(line)
+    return os.path.getsize(to) / 1e6
+
+
+def pipe(model, text, prefix, workers):
+    return ["sh", "-c", "%s/bin/lmtokenize -q -j%d -t '%s' --eod='%s' '%s' | %s/bin/lmshard -q -o '%s'" % (B, workers, model, SEPARATOR, text, B, prefix)]
+
+
+def megatron_rate(tool, options, model, text, prefix, workers):
+    """MB/s by its own clock, or why there is none."""
+    source = os.environ["MEGATRON"]
+    command = [os.environ.get("TORCH", sys.executable), os.path.join(source, "tools", tool), "--input", text, "--output-prefix", prefix, *options,
+               "--tokenizer-type", "HuggingFaceTokenizer", "--tokenizer-model", model, "--append-eod"]
+    path = source + ":" + os.environ.get("PYTHONPATH", "")
+    p = subprocess.run(["timeout", "600", *command], capture_output=True, text=True,
+                       env=dict(os.environ, RAYON_NUM_THREADS=str(workers), TOKENIZERS_PARALLELISM="false", PYTHONPATH=path))
+    said = re.findall(r"([0-9.]+) MB/s", p.stdout + p.stderr)
+    elapsed = re.findall("Elapsed time: ([0-9.]+)", p.stdout)
+    if p.returncode or not said + elapsed:
+        return "status %d: %s" % (p.returncode, p.stderr.strip().split("\n")[-1])
+    return float(said[-1]) if said else os.path.getsize(text) / 1e6 / float(elapsed[-1])
+
+
 def megatron():
-    source, text, torch = os.environ["MEGATRON"], TEXT + "/en.jsonl", os.environ.get("TORCH", sys.executable)
-    mb = os.path.getsize(text) / 1e6
     print("JSONL to .bin/.idx\tworkers\tprogram\tMB/s\tours/it\tpeak MB\tthe same files")
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as d:
-            model = os.path.join(T, "gpt2")
-            rates = []
+            text, model, rates = TEXT + "/en.jsonl", d + "/model", []
+            make_model(model)
             for _ in range(ROUNDS):
-                seconds, memory = peak(["sh", "-c", "'%s'/bin/lmtokenize -q -j%d -t '%s' --eod='<|endoftext|>' '%s' | '%s'/bin/lmshard -q -o '%s'/ours"
-                                        % (B, workers, model, text, B, d)])
-                rates.append(mb / seconds)
+                seconds, memory = peak(pipe(model, text, d + "/ours", workers))
+                rates.append(os.path.getsize(text) / 1e6 / seconds)
             ours = statistics.median(rates)
             print("en, gpt2\t%d\tlmtokenize | lmshard\t%.1f\t1.00\t%.0f\t" % (workers, ours, memory), flush=True)
-            for tool in ("preprocess_data_fast.py", "preprocess_data.py"):
-                few, cut = os.path.join(d, "few.jsonl"), 30e6 if tool == "preprocess_data.py" else mb * 1e6
-                with open(text, "rb") as f, open(few, "wb") as out:
-                    while out.tell() < cut:
-                        line = f.readline()
-                        if not line:
-                            break
-                        out.write(line)
-                p = subprocess.run([torch, os.path.join(source, "tools", tool), "--input", few, "--output-prefix", d + "/peer", "--workers", str(workers),
-                                    "--tokenizer-type", "HuggingFaceTokenizer", "--tokenizer-model", model, "--append-eod"],
-                                   capture_output=True, text=True, env=dict(os.environ, PYTHONPATH=source))
-                said = re.findall(r"([0-9.]+) MB/s", p.stdout + p.stderr)
-                if p.returncode or not said:
-                    print("en, gpt2\t%d\t%s\tskipped: %s" % (workers, tool, (p.stderr.strip().split("\n") or [""])[-1]), flush=True)
+            for tool, options, mb in (("preprocess_data_fast.py", ["--use-gigatoken"], 1000), ("preprocess_data.py", ["--workers", str(workers)], 30)):
+                head(text, d + "/few.jsonl", mb)
+                rate = megatron_rate(tool, options, model, d + "/few.jsonl", d + "/peer", workers)
+                if isinstance(rate, str):
+                    print("en, gpt2\t%d\t%s\tskipped: %s" % (workers, tool, rate), flush=True)
                     continue
-                subprocess.run("'%s'/bin/lmtokenize -q -t '%s' --eod='<|endoftext|>' '%s' | '%s'/bin/lmshard -q -o '%s'/ours" % (B, model, few, B, d), shell=True, check=True)
-                same = all(subprocess.run(["cmp", "-s", d + "/ours" + e, d + "/peer_text_document" + e]).returncode == 0 for e in (".bin", ".idx"))
-                rate = float(said[-1])
-                used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-                print("en, gpt2\t%d\t%s\t%.2f\t%.1f\t%.0f\t%s" % (workers, tool, rate, ours / rate, used, "yes" if same else "no"), flush=True)
+                peak(pipe(model, d + "/few.jsonl", d + "/ours", workers))
+                same = all(filecmp.cmp(d + "/ours" + e, d + "/peer_text_document" + e, False) for e in (".bin", ".idx"))
+                print("en, gpt2\t%d\t%s\t%.2f\t%.1f\t\t%s" % (workers, tool, rate, ours / rate, "yes" if same else "no"), flush=True)
 
 
-if len(sys.argv) > 1:
+if sys.argv[1:] == ["megatron"]:
+    megatron()
+elif len(sys.argv) > 1:
     worker(*sys.argv[1:])
 else:
     encoders()
