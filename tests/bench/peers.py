@@ -8,6 +8,8 @@ Each figure is of a process of its own, which reads the text before the clock st
 of ROUNDS counts.  Peers that are slow get the first megabytes of the text only.  gigatoken gets its best case: bytes, split
 by a separator during the call, its own threads.  A package that is not there is left out, and said so.
 
+Then training of vocabularies.  `peers.py trainers` is that alone, `peers.py megatron` what follows.
+
 With MEGATRON=dir of its sources, and TORCH=python with torch, also JSONL to .bin/.idx: preprocess_data.py and
 preprocess_data_fast.py by their own clock, lmtokenize | lmshard by the wall's from its start; peak memory, and whether the files are the same.
 """
@@ -198,11 +200,57 @@ def megatron():
                 print("en, gpt2\t%d\t%s\t%.2f\t%.1f\t\t%s" % (workers, tool, rate, ours / rate, "yes" if same else "no"), flush=True)
 
 
-if sys.argv[1:] == ["megatron"]:
-    megatron()
+def train_gigatoken(text):
+    import gigatoken as package
+    with open(text, "rb") as f:
+        package.train_bpe(f.read(), PIECES, [])
+
+
+def train_tokenizers(text):
+    from tokenizers import ByteLevelBPETokenizer
+    ByteLevelBPETokenizer().train([text], vocab_size=PIECES, show_progress=False)
+
+
+def train_sentencepiece(text, kind):
+    import sentencepiece as package
+    with tempfile.TemporaryDirectory() as d:
+        package.SentencePieceTrainer.train(input=text, model_prefix=d + "/m", vocab_size=PIECES, model_type=kind, num_threads=2, minloglevel=2,
+                                           max_sentence_length=1 << 20)
+
+
+# what of ours, and each peer's function and arguments
+TRAINERS = [("bpe", [("gigatoken", "train_gigatoken"), ("tokenizers", "train_tokenizers")]), ("sp-bpe", [("sentencepiece", "train_sentencepiece", "bpe")]),
+            ("unigram", [("sentencepiece", "train_sentencepiece", "unigram")])]
+PIECES = 32000
+
+
+def trainers():
+    """Training on the first 100 MB of English, two threads: seconds of the whole process, once."""
+    print("vocabulary\tprogram\tseconds\tit/ours\tpeak MB")
+    with tempfile.TemporaryDirectory() as d:
+        text = d + "/text"
+        head(TEXT + "/en.txt", text, 100)
+        for kind, peers in TRAINERS:
+            ours, memory = peak([B + "/bin/lmvocab", "-q", "-j2", "--type", kind, "--from", "txt", "-n", str(PIECES), "-o",
+                                 d + ("/v.json" if kind == "bpe" else "/v.model"), text])
+            print("%s\tlmvocab\t%.1f\t1.00\t%.0f" % (kind, ours, memory), flush=True)
+            for program, *call in peers:
+                command = "timeout 900 '%s' '%s' train %s '%s' %s" % (sys.executable, __file__, call[0], text, " ".join(call[1:]))
+                try:
+                    seconds, memory = peak(["env", "RAYON_NUM_THREADS=2", "sh", "-c", command])
+                    print("%s\t%s\t%.1f\t%.2f\t%.0f" % (kind, program, seconds, seconds / ours, memory), flush=True)
+                except SystemExit as e:
+                    print("%s\t%s\tskipped: %s" % (kind, program, e), flush=True)
+
+
+if sys.argv[1:2] == ["train"]:
+    globals()[sys.argv[2]](*sys.argv[3:])
+elif sys.argv[1:] in (["megatron"], ["trainers"]):
+    globals()[sys.argv[1]]()
 elif len(sys.argv) > 1:
     worker(*sys.argv[1:])
 else:
     encoders()
+    trainers()
     if "MEGATRON" in os.environ:
         megatron()
