@@ -128,6 +128,25 @@ lmtokenize -j1 -t model --eod -o want.tks big.jsonl
 for j in 2 3 8; do ok "-j$j" sh -c "lmtokenize -j$j -t model --eod big.jsonl | cmp - want.tks"; done
 ok 'from a pipe' sh -c "cat big.jsonl | lmtokenize -t model --eod | cmp - want.tks"
 for cpu in portable avx2; do ok "$cpu" sh -c "LMPIPE_CPU=$cpu lmtokenize -t model --eod big.jsonl | cmp - want.tks"; done
+mkdir words
+printf '[UNK]\n[CLS]\n[SEP]\nthe\n##he\nh\n##e\nworld\n##ld\n中\n##1\nx\n##x\n' >words/vocab.txt
+awk 'BEGIN {
+    split("the hello world  it s é e\xcc\x81 中文字 漢字。 😀👩\xe2\x80\x8d👩 \xe2\x96\x81 ﬁ 123 xxxx ----.. --- a--b----c \xe3\x80\x80 \xc2\xa0 İ <s> ab\\n\\n", part, " ")
+    for (i = 1; i <= 4000; i++) {
+        r = (r * 1103515245 + 12345 + i) % 2147483648; text = ""
+        for (k = r % 90; k >= 0; k--) { r = (r * 16807) % 2147483647; text = text part[r % 24 + 1] (r % 5 ? " " : "") }
+        if (i % 500 == 0) for (k = 0; k < 8; k++) text = text text
+        printf "{\"text\":\"%s\"}\n", text
+    }
+}' >nasty.jsonl
+for which in tok/llama3.json tok/qwen2.json spm/unigram.model spm/unigram_bytes.model spm/bpe.model spm/bpe_unk.model spm/char.model spm/word.model words/vocab.txt; do
+    m=$SRC/tests/golden/$which
+    [ -e "$m" ] || m=$which
+    lmtokenize -q -j1 -t "$m" --to ids nasty.jsonl >want
+    ok "$which, -j2, -j3, -j8" sh -c "[ \$(wc -l <want) = 4000 ] && for j in 2 3 8; do lmtokenize -q -j\$j -t $m --to ids nasty.jsonl | cmp - want || exit 1; done"
+    ok "$which, every instruction set, from a pipe" sh -c "for c in portable avx2 avx512; do LMPIPE_CPU=\$c lmtokenize -q -t $m --to ids <nasty.jsonl | cmp - want || exit 1; done"
+    ok "$which, whatever came before" sh -c "tac nasty.jsonl | lmtokenize -q -j1 -t $m --to ids | tac | cmp - want"
+done
 ok 'the header names the tokenizer and the options' grep -qaF '"options":{"bos":false,"empty":"boundary","eod":282,"eos":false,"from":"jsonl","key":"text","on-error":"fail","special":"none"}}' want.tks
 ok 'a word of a million letters takes little time' sh -c "head -c 1000000 /dev/zero | tr '\0' a | timeout 60 lmtokenize -t $t --from txt --to ids | tr ' ' '\n' | sort | uniq -c | grep -q '250000 274'"
 
