@@ -18,7 +18,7 @@
 #include "libcommon/tokenizer/pretok.h"
 #include "libcommon/tokenizer/tokenizer.h"
 
-enum { ROUNDS = 5, PASSES = 3, MODELS = 4 };
+enum { ROUNDS = 5, PASSES = 3, MODELS = 4, MOST_THREADS = 64 };
 
 /* Texts one behind the other. */
 struct texts {
@@ -91,52 +91,55 @@ static double cut(const char *pattern, const struct texts *t)
     return start;
 }
 
-#define AT_A_TIME 16 /* texts */
-
 struct pass {
     const struct texts *texts;
-    struct tokenizer_encoder *encoder[64];
-    struct tokenizer_ids ids[64];
-    size_t n_ids[64];
+    size_t threads;
+    struct tokenizer_encoder *encoder[MOST_THREADS];
+    struct tokenizer_ids ids[MOST_THREADS];
+    size_t n_ids[MOST_THREADS];
 };
 
-static void encode_some(void *ctx, long i, int thread)
+/* Every threads-th text, the same ones in each pass. */
+static void encode_share(void *ctx, long share, int thread)
 {
     struct pass *p = ctx;
     const struct texts *t = p->texts;
-    size_t from = (size_t)i * AT_A_TIME, to = from + AT_A_TIME < t->n_texts ? from + AT_A_TIME : t->n_texts;
     struct err err;
 
-    for (size_t k = from; k < to; k++) {
+    (void)thread;
+    for (size_t k = (size_t)share; k < t->n_texts; k += p->threads) {
         size_t at = k ? t->end[k - 1] : 0;
 
-        p->ids[thread].n = 0;
-        if (tokenizer_encode(p->encoder[thread], t->bytes + at, t->end[k] - at, TOKENIZER_SPECIAL_NONE, &p->ids[thread], &err) < 0)
+        p->ids[share].n = 0;
+        if (tokenizer_encode(p->encoder[share], t->bytes + at, t->end[k] - at, TOKENIZER_SPECIAL_NONE, &p->ids[share], &err) < 0)
             die("%s", err.msg);
-        p->n_ids[thread] += p->ids[thread].n;
+        p->n_ids[share] += p->ids[share].n;
     }
 }
 
 /* One figure. */
 static int measure(char **v)
 {
-    int threads = atoi(v[3]);
+    int threads = (int)strtol(v[3], NULL, 10);
     struct texts t = read_texts(v[1], strtoull(v[2], NULL, 10) * 1000000);
     struct err err;
     struct tokenizer *tokenizer = tokenizer_open(v[0], &err);
-    struct par *par = par_new(threads);
-    struct pass pass = { .texts = &t };
+    struct par *par;
+    struct pass pass = { .texts = &t, .threads = (size_t)threads };
     double mb = (double)t.n / 1e6, rate[2];
     size_t ids = 0;
 
     if (!tokenizer)
         die("%s", err.msg);
+    if (threads < 1 || threads > MOST_THREADS)
+        die("%s threads", v[3]);
+    par = par_new(threads);
     for (int i = 0; i < threads; i++)
         pass.encoder[i] = tokenizer_encoder_new(tokenizer);
     for (int i = 0; i < 2; i++) {
         double start = io_now();
 
-        par_for(par, (long)((t.n_texts + AT_A_TIME - 1) / AT_A_TIME), encode_some, &pass);
+        par_for(par, threads, encode_share, &pass);
         rate[i] = mb / (io_now() - start);
     }
     for (int i = 0; i < threads; i++)
