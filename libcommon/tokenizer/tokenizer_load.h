@@ -56,12 +56,14 @@ bool tokenizer_is_json(const struct tokenizer_source *s);
 bool tokenizer_is_ranks(const struct tokenizer_source *s);
 bool tokenizer_is_vocab(const struct tokenizer_source *s);
 bool tokenizer_is_words(const struct tokenizer_source *s);
+bool tokenizer_is_tekken(const struct tokenizer_source *s);
 int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_gguf(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_vocab_merges(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 int tokenizer_load_words(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
+int tokenizer_load_tekken(struct tokenizer *t, const struct tokenizer_source *s, struct err *err);
 /* By that loader.  NULL on error. */
 struct tokenizer *tokenizer_load_by(int (*load)(struct tokenizer *t, const struct tokenizer_source *s, struct err *err),
                                     const struct tokenizer_source *s, struct err *err);

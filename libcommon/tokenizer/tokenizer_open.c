@@ -30,6 +30,7 @@ static const struct tokenizer_format formats[] = {
     { "SentencePiece model", "tokenizer.model", false, is_spm, tokenizer_load_spm },
     { "tiktoken ranks", NULL, true, tokenizer_is_ranks, tokenizer_load_ranks },
     { "vocabulary and merges", NULL, true, tokenizer_is_vocab, tokenizer_load_vocab_merges },
+    { "tekken.json", "tekken.json", false, tokenizer_is_tekken, tokenizer_load_tekken },
     { "tokenizer.json", "tokenizer.json", false, tokenizer_is_json, tokenizer_load },
     { "vocab.txt", NULL, false, tokenizer_is_words, tokenizer_load_words },
 };
@@ -45,7 +46,7 @@ static const struct {
 /* What a directory is searched for, in this order; an asterisk stands for anything. */
 static const char *const files[] = {
     "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tiktoken.model", "*.tiktoken",
-    "vocab.json",     "encoder.json",    "vocab.txt",
+    "vocab.json",     "encoder.json",    "vocab.txt",  "tekken.json",
 };
 
 enum { FILES = sizeof files / sizeof *files };
@@ -184,7 +185,7 @@ char *tokenizer_file(const char *path, struct err *err)
             return whole;
     }
     err_set(err, "%s: no tokenizer in the directory: neither tokenizer.json, tokenizer.model, spiece.model, "
-            "sentencepiece.bpe.model, tiktoken.model, *.tiktoken, vocab.json, encoder.json nor vocab.txt", path);
+            "sentencepiece.bpe.model, tiktoken.model, *.tiktoken, vocab.json, encoder.json, vocab.txt nor tekken.json", path);
     return NULL;
 }
 

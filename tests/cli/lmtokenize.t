@@ -34,6 +34,19 @@ done
 is 'add_bos_token:false' 2 '' '~--bos: the tokenizer puts nothing in front' sh -c "cp $spm/bpe.model spm/tokenizer.model; echo '{\"add_bos_token\":false}' >spm/tokenizer_config.json; lmtokenize -t spm --bos"
 is '--special error' 1 '' "~special token '<s>' in the text" sh -c "echo 'a<s>' | lmtokenize -t $spm/bpe.model --from txt --special error --to ids"
 
+# Mistral's tekken.json, as mistral_common reads it (make_tekken.py)
+sed 's/.*"ids":\[\([^]]*\)\].*/\1/; s/,/ /g' $tok/tekken.jsonl >want
+ok 'tekken.json' sh -c "[ -s want ] && lmtokenize -t $tok/tekken.json --to ids $tok/tekken.jsonl | cmp - want"
+sed 's/.*"around":\[\([^]]*\)\].*/\1/; s/,/ /g' $tok/tekken.jsonl >want
+mkdir tekken && cp $tok/tekken.json tekken
+ok 'tekken.json of a directory, --bos' sh -c "lmtokenize -t tekken --bos --to ids $tok/tekken.jsonl | cmp - want"
+is 'its special tokens' 0 '1 3 96 4 23\n' '' sh -c "echo '<s>[INST]H[/INST]<SPECIAL_23>' | lmtokenize -t $tok/tekken.json --from txt --special parse --to ids"
+bad() { sed "$1" $tok/tekken.json >bad_tekken.json && lmtokenize -t bad_tekken.json --to ids $tok/tekken.jsonl; }
+is 'tekken.json: a rank out of order' 1 '' '~vocab: entry 7 is no token_bytes of the rank 7' bad 's/"rank": 7,/"rank": 8,/'
+is 'tekken.json: too few entries' 1 '' '~vocab: 322 entries, fewer than 976' bad 's/"default_vocab_size": 324/"default_vocab_size": 1000/'
+is 'tekken.json: no config' 1 '' '~there is no config' bad 's/"config"/"other"/'
+is 'tekken.json: a bad pattern' 1 '' '~pattern: byte 212: ( without its )' bad 's/"pattern": "/"pattern": "(/'
+
 # text to ids and back
 is 'txt' 0 '261 264 265\n\n64\n' '' txt 'hello world\n\na'
 is 'a line that ends in CR LF' 0 '64\n64\n' '' txt 'a\r\na\n'
