@@ -76,6 +76,16 @@ static bool put(const struct charsmap *c, const char *s, size_t n, struct tokeni
     return true;
 }
 
+/* How many bytes of s[0..n) are ASCII that no rule begins with, each before another one or the end: clusters of their own. */
+static size_t plain(const struct charsmap *c, const char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && (uint8_t)s[i] < 128 && c->plain[(uint8_t)s[i]] && (i + 1 == n || (uint8_t)s[i + 1] < 128))
+        i++;
+    return i;
+}
+
 static int rewrite(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
 {
     const struct charsmap *c = args;
@@ -83,6 +93,11 @@ static int rewrite(const void *args, const char *text, size_t n, size_t *first, 
 
     (void)err;
     for (size_t at = 0; at < n; at += len) {
+        len = at < mark ? 0 : plain(c, text + at, n - at);
+        if (len) {
+            tokenizer_put(out, text + at, len);
+            continue;
+        }
         len = cluster(text + at, n - at, &one);
         if (len >= SHORT || !put(c, text + at, len, out)) {
             uint32_t cp;
