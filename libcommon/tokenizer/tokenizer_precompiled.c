@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/base64.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/base/utf8.h"
 #include "libcommon/text/charsmap.h"
@@ -10,27 +11,6 @@
 #include "libcommon/text/unicode_hf.h"
 
 enum { SHORT = 6 };
-
-/* The bytes of n characters of base64 into out, which has room for n; how many, or -1. */
-static int64_t unbase64(const char *s, size_t n, uint8_t *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    int64_t used = 0;
-
-    while (n && s[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        const char *d = s[i] ? strchr(digits, s[i]) : NULL;
-
-        if (!d)
-            return -1;
-        bits = bits << 6 | (uint32_t)(d - digits);
-        if (i % 4)
-            out[used++] = (uint8_t)(bits >> (6 - i % 4 * 2));
-    }
-    return used;
-}
 
 /* Does a cluster go on from one character to the next?  Hangul by the ranges of its parts; emoji joined together and
  * conjuncts are longer than SHORT and are left to their characters anyway. */
@@ -128,20 +108,20 @@ int tokenizer_parse_precompiled(struct tokenizer_loader *l, struct tokenizer_ste
 {
     const struct json_value *s = json_get(v, "precompiled_charsmap");
     struct charsmap *c;
-    uint8_t *blob;
-    int64_t n;
+    char *blob;
+    size_t n;
     int rc;
 
     if (!s || s->type != JSON_STRING)
         return err_set(l->err, "%s: normalizer: Precompiled without precompiled_charsmap", l->name);
     blob = xmalloc(s->len + 1);
-    n = unbase64(s->str, s->len, blob);
-    if (n < 0) {
+    n = base64_decode(s->str, s->len, blob);
+    if (n == BASE64_BAD) {
         free(blob);
         return err_set(l->err, "%s: normalizer: precompiled_charsmap is not base64", l->name);
     }
     c = xcalloc(1, sizeof *c);
-    rc = charsmap_load(c, blob, (size_t)n, l->err);
+    rc = charsmap_load(c, blob, n, l->err);
     free(blob);
     tokenizer_add_step(list, &row, c);
     return rc < 0 ? err_prefix(l->err, "%s: normalizer", l->name) : 0;

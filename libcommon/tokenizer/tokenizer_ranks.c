@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/base64.h"
 #include "libcommon/base/mem.h"
 #include "libcommon/tokenizer/bpe.h"
 #include "libcommon/tokenizer/tokenizer_family.h"
@@ -69,41 +70,6 @@ static const struct named {
 
 enum { NAMES = sizeof names / sizeof *names };
 
-/* What base64 spells; 64: it does not. */
-static const uint8_t sextet[256] = {
-    /* 1 + the value */
-    ['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
-    ['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
-    ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, ['+'] = 63, ['/'] = 64,
-};
-
-/* The bytes of n characters of base64 into out, which has room for as many; SIZE_MAX: they are none. */
-static size_t decode(const char *s, size_t n, char *out)
-{
-    const uint8_t *c = (const uint8_t *)s;
-    size_t len = 0, pad = 0;
-
-    while (pad < 2 && pad < n && s[n - 1 - pad] == '=')
-        pad++;
-    if (n % 4 || !n)
-        return SIZE_MAX;
-    for (size_t i = 0; i < n; i += 4) {
-        uint32_t v = 0;
-
-        for (int k = 0; k < 4; k++) {
-            bool padding = i + (size_t)k >= n - pad;
-
-            if (!padding && !sextet[c[i + (size_t)k]])
-                return SIZE_MAX;
-            v = v << 6 | (padding ? 0 : sextet[c[i + (size_t)k]] - 1u);
-        }
-        out[len++] = (char)(v >> 16);
-        out[len++] = (char)(v >> 8);
-        out[len++] = (char)v;
-    }
-    return len - pad;
-}
-
 struct line {
     const char *s; /* of the token */
     size_t n;
@@ -138,7 +104,7 @@ bool tokenizer_is_ranks(const struct tokenizer_source *s)
     char token[4 * BPE_LONGEST];
     struct line l;
 
-    return s->n && next_line(&p, end, &l) == 1 && l.n <= sizeof token && decode(l.s, l.n, token) != SIZE_MAX;
+    return s->n && next_line(&p, end, &l) == 1 && l.n && l.n <= sizeof token && base64_decode(l.s, l.n, token) != BASE64_BAD;
 }
 
 static size_t count_lines(const struct tokenizer_source *s)
@@ -167,9 +133,9 @@ int tokenizer_read_ranks(struct tokenizer_loader *l, struct bpe *b)
             continue;
         if (got > 0) {
             mem_grow(&token.v, &token.cap, line.n, 1);
-            n = decode(line.s, line.n, token.v);
+            n = base64_decode(line.s, line.n, token.v);
         }
-        if (got < 0 || n == SIZE_MAX)
+        if (got < 0 || n == BASE64_BAD)
             rc = err_set(l->err, "%s:%zu: not a token in base64, a blank and its rank", l->name, number);
         else if (bpe_add_bytes(b, token.v, n, line.rank, l->err) < 0)
             rc = err_prefix(l->err, "%s:%zu", l->name, number);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libcommon/base/arena.h"
+#include "libcommon/base/base64.h"
 #include "libcommon/base/cpu.h"
 #include "libcommon/base/hash.h"
 #include "libcommon/base/num.h"
@@ -11,6 +12,20 @@
 #include "libcommon/base/par.h"
 #include "libcommon/base/rng.h"
 #include "tests/tap.h"
+
+/* RFC 4648, 10. */
+static void test_base64(void)
+{
+    static const char *const texts[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
+    static const char *const coded[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
+    static const char *const bad[] = { "Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Z=g=", "Zm9-", "Zm9\n", "Zm9v " };
+    char out[16];
+
+    for (int i = 0; i < 7; i++)
+        OKF(base64_decode(coded[i], strlen(coded[i]), out) == strlen(texts[i]) && memcmp(out, texts[i], strlen(texts[i])) == 0, "%s", texts[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        OKF(base64_decode(bad[i], strlen(bad[i]), out) == BASE64_BAD, "%s", bad[i]);
+}
 
 static void test_crc(void)
 {
@@ -217,6 +232,7 @@ int main(void)
     struct arena a;
     int64_t v;
 
+    test_base64();
     test_crc();
     test_sha();
     test_sha_blocks();
