@@ -318,7 +318,7 @@ static int load(struct tokenizer *t, struct vocab *v)
     if (k->make(v) < 0 || gguf_get_bool(&v->file, KEY("add_bos_token"), v->add_bos, &v->add_bos, made.name, v->err) < 0 ||
         gguf_get_bool(&v->file, KEY("add_eos_token"), v->add_eos, &v->add_eos, made.name, v->err) < 0 || put_config(v) < 0)
         return -1;
-    made.data = v->made.v;
+    made.data = v->made.v ? v->made.v : ""; /* of no tokens */
     made.n = v->made.n;
     made.config = v->config.v;
     made.config_n = v->config.n;
