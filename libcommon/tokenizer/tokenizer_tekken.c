@@ -42,9 +42,9 @@ static int take_count(struct tekken *k, const struct json_value *config, const c
 {
     const struct json_value *v = json_get(config, key);
 
-    if (!v || v->type != JSON_NUMBER || !(v->num >= 0 && v->num <= TOKENIZER_MAX_ID))
-        return err_set(k->l.err, "%s: config: %s is no number up to %u", k->l.name, key, TOKENIZER_MAX_ID);
-    *n = (uint32_t)v->num;
+    *n = v && v->type == JSON_NUMBER && v->num >= 0 && v->num <= TOKENIZER_MAX_ID ? (uint32_t)v->num : 0;
+    if (!v || v->type != JSON_NUMBER || v->num < *n || v->num > *n)
+        return err_set(k->l.err, "%s: config: %s is no whole number up to %u", k->l.name, key, TOKENIZER_MAX_ID);
     return 0;
 }
 
@@ -62,7 +62,7 @@ static int take_config(struct tekken *k)
     k->pattern = v->str;
     if (take_count(k, config, "default_vocab_size", &all) < 0 || take_count(k, config, "default_num_special_tokens", &k->n_special) < 0)
         return -1;
-    if (all < k->n_special)
+    if (all <= k->n_special)
         return err_set(k->l.err, "%s: config: %u special tokens, but a vocabulary of %u", k->l.name, k->n_special, all);
     k->n_ranks = all - k->n_special;
     return 0;
@@ -135,6 +135,8 @@ static int put_specials(struct tekken *k)
 
     if (p->s && !list)
         return -1;
+    if (!old && list->type != JSON_ARRAY)
+        return err_set(k->l.err, "%s: special_tokens are not a list", k->l.name);
     tokenizer_puts(&k->json, "\"added_tokens\":[");
     for (uint32_t id = 0; id < k->n_special; id++) {
         const struct json_value *rank = json_get(v, "rank"), *s = json_get(v, "token_str");

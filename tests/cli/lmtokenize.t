@@ -44,6 +44,9 @@ is 'its special tokens' 0 '1 3 96 4 23\n' '' sh -c "echo '<s>[INST]H[/INST]<SPEC
 bad() { sed "$1" $tok/tekken.json >bad_tekken.json && lmtokenize -t bad_tekken.json --to ids $tok/tekken.jsonl; }
 is 'tekken.json: a rank out of order' 1 '' '~vocab: entry 7 is no token_bytes of the rank 7' bad 's/"rank": 7,/"rank": 8,/'
 is 'tekken.json: too few entries' 1 '' '~vocab: 322 entries, fewer than 976' bad 's/"default_vocab_size": 324/"default_vocab_size": 1000/'
+is 'tekken.json: half a token' 1 '' '~default_vocab_size is no whole number' bad 's/"default_vocab_size": 324/"default_vocab_size": 300.5/'
+is 'tekken.json: special tokens only' 1 '' '~config: 24 special tokens, but a vocabulary of 24' bad 's/"default_vocab_size": 324/"default_vocab_size": 24/'
+is 'tekken.json: special tokens that are no list' 1 '' '~special_tokens are not a list' bad 's/"vocab":/"special_tokens": "x", "vocab":/'
 is 'tekken.json: no config' 1 '' '~there is no config' bad 's/"config"/"other"/'
 is 'tekken.json: a bad pattern' 1 '' '~pattern: byte 212: ( without its )' bad 's/"pattern": "/"pattern": "(/'
 
