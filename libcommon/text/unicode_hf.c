@@ -7,6 +7,8 @@ bool unicode_hf_is(enum unicode_hf set, uint32_t cp)
     const struct unicode_hf_range *v = unicode_hf_sets[set].v;
     int low = 0, high = unicode_hf_sets[set].n - 1;
 
+    if (cp < 128)
+        return unicode_hf_sets[set].ascii[cp / 64] >> cp % 64 & 1;
     while (low <= high) {
         int mid = (low + high) / 2;
 

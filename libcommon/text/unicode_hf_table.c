@@ -409,13 +409,13 @@ const struct unicode_hf_script unicode_hf_scripts[] = {
 };
 const int unicode_hf_n_scripts = 852;
 const struct unicode_hf_set unicode_hf_sets[] = {
-{unicode_hf_numeric,sizeof unicode_hf_numeric / sizeof *unicode_hf_numeric},
-{unicode_hf_punct,sizeof unicode_hf_punct / sizeof *unicode_hf_punct},
-{unicode_hf_mark,sizeof unicode_hf_mark / sizeof *unicode_hf_mark},
-{unicode_hf_nonspacing,sizeof unicode_hf_nonspacing / sizeof *unicode_hf_nonspacing},
-{unicode_hf_control,sizeof unicode_hf_control / sizeof *unicode_hf_control},
-{unicode_hf_word,sizeof unicode_hf_word / sizeof *unicode_hf_word},
-{unicode_hf_extend,sizeof unicode_hf_extend / sizeof *unicode_hf_extend},
-{unicode_hf_prepend,sizeof unicode_hf_prepend / sizeof *unicode_hf_prepend},
-{unicode_hf_break,sizeof unicode_hf_break / sizeof *unicode_hf_break}
+{unicode_hf_numeric,sizeof unicode_hf_numeric / sizeof *unicode_hf_numeric,{0x3ff000000000000,0x0}},
+{unicode_hf_punct,sizeof unicode_hf_punct / sizeof *unicode_hf_punct,{0xfc00fffe00000000,0x78000001f8000001}},
+{unicode_hf_mark,sizeof unicode_hf_mark / sizeof *unicode_hf_mark,{0x0,0x0}},
+{unicode_hf_nonspacing,sizeof unicode_hf_nonspacing / sizeof *unicode_hf_nonspacing,{0x0,0x0}},
+{unicode_hf_control,sizeof unicode_hf_control / sizeof *unicode_hf_control,{0xffffd9ff,0x8000000000000000}},
+{unicode_hf_word,sizeof unicode_hf_word / sizeof *unicode_hf_word,{0x3ff000000000000,0x7fffffe87fffffe}},
+{unicode_hf_extend,sizeof unicode_hf_extend / sizeof *unicode_hf_extend,{0x0,0x0}},
+{unicode_hf_prepend,sizeof unicode_hf_prepend / sizeof *unicode_hf_prepend,{0x0,0x0}},
+{unicode_hf_break,sizeof unicode_hf_break / sizeof *unicode_hf_break,{0xffffffff,0x8000000000000000}},
 };

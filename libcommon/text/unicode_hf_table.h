@@ -10,6 +10,7 @@ struct unicode_hf_range {
 struct unicode_hf_set {
     const struct unicode_hf_range *v; /* ascending */
     int n;
+    uint64_t ascii[2]; /* bits of those below 128 */
 };
 extern const struct unicode_hf_set unicode_hf_sets[]; /* by enum unicode_hf */
 extern const struct unicode_hf_range unicode_hf_numeric[], unicode_hf_punct[], unicode_hf_mark[], unicode_hf_nonspacing[],

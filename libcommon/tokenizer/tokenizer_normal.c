@@ -297,15 +297,14 @@ static void put_spacing(uint32_t cp, struct tokenizer_text *out)
         put_char(cp, out);
 }
 
-static int bert(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
+/* Append what the steps make of a part between plain ASCII, or of that with it. */
+static void put_part(const struct bert *b, const char *text, size_t n, size_t *first, struct tokenizer_text *out)
 {
-    const struct bert *b = args;
     void (*const put[4])(uint32_t, struct tokenizer_text *) = {
         b->clean ? put_clean : NULL, b->chinese ? put_apart : NULL, b->accents ? put_spacing : NULL, b->lower ? put_lower : NULL
     };
     struct tokenizer_text now = { 0 }, next = { 0 }, swap;
 
-    (void)err;
     tokenizer_put(&now, text, n);
     for (int i = 0; i < 4; i++) {
         if (!put[i])
@@ -325,6 +324,45 @@ static int bert(const void *args, const char *text, size_t n, size_t *first, str
     tokenizer_put(out, now.v, now.n);
     free(now.v);
     free(next.v);
+}
+
+static bool is_plain(char c)
+{
+    return (c >= ' ' && c <= '~') || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* What it becomes does not depend on what is beside it. */
+static size_t put_plain(const struct bert *b, const char *text, size_t n, struct tokenizer_text *out)
+{
+    size_t i = 0;
+
+    mem_grow(&out->v, &out->cap, out->n + n, 1);
+    for (; i < n && is_plain(text[i]); i++) {
+        char c = b->clean && text[i] < ' ' ? ' ' : text[i];
+
+        out->v[out->n++] = (char)(b->lower && c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    return i;
+}
+
+static int bert(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
+{
+    size_t begin = *first, none = 0, end;
+
+    (void)err;
+    for (size_t at = 0; at < n; at = end) {
+        end = at + put_plain(args, text + at, n - at, out);
+        if (!at && end) {
+            *first = 1;
+            begin = 0;
+        }
+        at = end;
+        while (end < n && !is_plain(text[end]))
+            end++;
+        if (at < end)
+            put_part(args, text + at, end - at, begin ? first : &none, out);
+        begin = 0;
+    }
     return 1;
 }
 

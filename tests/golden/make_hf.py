@@ -117,4 +117,8 @@ runs = scripts()
 emit("struct unicode_hf_script unicode_hf_scripts[]", runs)
 print("const int unicode_hf_n_scripts = %d;" % len(runs))
 print("const struct unicode_hf_set unicode_hf_sets[] = {")
-print(",\n".join("{%s,sizeof %s / sizeof *%s}" % (n, n, n) for n, _ in sets) + "\n};")
+
+for n, cps in sets:
+    low, high = (sum(1 << c - first for c in cps if first <= c < first + 64) for first in (0, 64))
+    print("{%s,sizeof %s / sizeof *%s,{0x%x,0x%x}}," % (n, n, n, low, high))
+print("};")
