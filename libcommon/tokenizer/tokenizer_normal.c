@@ -347,21 +347,19 @@ static size_t put_plain(const struct bert *b, const char *text, size_t n, struct
 
 static int bert(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
 {
-    size_t begin = *first, none = 0, end;
+    size_t begin = *first;
 
     (void)err;
-    for (size_t at = 0; at < n; at = end) {
-        end = at + put_plain(args, text + at, n - at, out);
-        if (!at && end) {
-            *first = 1;
-            begin = 0;
-        }
-        at = end;
-        while (end < n && !is_plain(text[end]))
-            end++;
-        if (at < end)
-            put_part(args, text + at, end - at, begin ? first : &none, out);
-        begin = 0;
+    for (size_t at = 0, end; at < n; at = end) {
+        size_t before = out->n, plain = put_plain(args, text + at, n - at, out), made;
+
+        for (end = at + plain; !plain && end < n && !is_plain(text[end]); end++)
+            ;
+        made = at < begin ? (begin < end ? begin : end) - at : 0;
+        if (!plain)
+            put_part(args, text + at, end - at, &made, out);
+        if (at < begin)
+            *first = before + made;
     }
     return 1;
 }
