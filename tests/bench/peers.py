@@ -13,8 +13,9 @@ A package that is not there is left out, and said so.
 
 Then training of vocabularies.  `peers.py trainers` is that alone, `peers.py megatron` what follows.
 
-With MEGATRON=dir of its sources, and TORCH=python with torch, also JSONL to .bin/.idx: preprocess_data.py and
-preprocess_data_fast.py by their own clock, lmtokenize | lmshard by the wall's from its start; peak memory, and whether the files are the same.
+With MEGATRON=dir of its sources, and TORCH=python with torch, also JSONL to .bin/.idx: preprocess_data.py, on a few
+megabytes, and preprocess_data_fast.py by their own clock, which starts late, lmtokenize | lmshard by the wall's; whether the files are
+the same; the bare encoder's first pass over the text; peak memory of each of the two, also on ten times the text.
 """
 import filecmp
 import json
@@ -130,9 +131,9 @@ def worker(program, path, text, mb, threads):
     print("%.1f\t%.1f\t%.1f" % (n / 1e6, *rates))
 
 
-def figure(program, path, text, threads):
+def figure(program, path, text, threads, mb=MB):
     """MB, first, second; or why there are none."""
-    mb = SLOW.get(program, MB)
+    mb = SLOW.get(program, mb)
     command = [sys.executable, __file__, program, path, text, str(mb), str(threads)]
     if program == "ours":
         command = [B + "/tests/bench/tokenize", path, text, str(mb), str(threads)]
@@ -194,8 +195,18 @@ def head(path, to, mb):
     return os.path.getsize(to) / 1e6
 
 
-def pipe(model, text, prefix, workers):
-    return ["sh", "-c", "%s/bin/lmtokenize -q -j%d -t '%s' --eod='%s' '%s' | %s/bin/lmshard -q -o '%s'" % (B, workers, model, SEPARATOR, text, B, prefix)]
+def pipe(model, texts, prefix, workers):
+    """MB/s of the wall's clock and peak megabytes of lmtokenize and of lmshard."""
+    start = time.perf_counter()
+    first = subprocess.Popen([B + "/bin/lmtokenize", "-q", "-j%d" % workers, "-t", model, "--special", "parse", "--eod=" + SEPARATOR, *texts],
+                             stdout=subprocess.PIPE)
+    second = subprocess.Popen([B + "/bin/lmshard", "-q", "-o", prefix], stdin=first.stdout)
+    first.stdout.close()
+    ends = [os.wait4(p.pid, 0) for p in (first, second)]
+    if any(status for _, status, _ in ends):
+        sys.exit("lmtokenize | lmshard: status %s" % [status for _, status, _ in ends])
+    mb = sum(os.path.getsize(text) for text in texts) / 1e6
+    return (mb / (time.perf_counter() - start), *(use.ru_maxrss / 1024 for _, _, use in ends))
 
 
 def megatron_rate(tool, options, model, text, prefix, workers):
@@ -204,35 +215,56 @@ def megatron_rate(tool, options, model, text, prefix, workers):
     command = [os.environ.get("TORCH", sys.executable), os.path.join(source, "tools", tool), "--input", text, "--output-prefix", prefix, *options,
                "--tokenizer-type", "HuggingFaceTokenizer", "--tokenizer-model", model, "--append-eod"]
     path = source + ":" + os.environ.get("PYTHONPATH", "")
-    p = subprocess.run(["timeout", "600", *command], capture_output=True, text=True,
+    p = subprocess.run(command, capture_output=True, text=True,
                        env=dict(os.environ, RAYON_NUM_THREADS=str(workers), TOKENIZERS_PARALLELISM="false", PYTHONPATH=path))
     said = re.findall(r"([0-9.]+) MB/s", p.stdout + p.stderr)
     elapsed = re.findall("Elapsed time: ([0-9.]+)", p.stdout)
     if p.returncode or not said + elapsed:
         return "status %d: %s" % (p.returncode, p.stderr.strip().split("\n")[-1])
-    return float(said[-1]) if said else os.path.getsize(text) / 1e6 / float(elapsed[-1])
+    return float(said[-1]) * 2**20 / 1e6 if said else os.path.getsize(text) / 1e6 / float(elapsed[-1])
+
+
+def same_files(model, text, d, workers):
+    pipe(model, [text], d + "/ours", workers)
+    return all(filecmp.cmp(d + "/ours" + e, d + "/peer_text_document" + e, False) for e in (".bin", ".idx"))
+
+
+# program, its options at a number of workers, MB of text
+PREPROCESS = [("preprocess_data_fast.py", lambda workers: ["--use-gigatoken"], 1000),
+              ("preprocess_data.py", lambda workers: ["--workers", str(workers), "--log-interval", "100"], 10)]
+
+
+def megatron_round(model, text, d, workers, got):
+    got["lmtokenize | lmshard"].append(pipe(model, [text], d + "/ours", workers))
+    got["the encoder alone"].append(figure("ours", os.path.join(T, "gpt2/tokenizer.json"), text, workers, 1000)[1:2])
+    for tool, options, mb in PREPROCESS:
+        few = "%s/%d.jsonl" % (d, mb)
+        rate = megatron_rate(tool, options(workers), model, few, d + "/peer", workers)
+        got[tool].append(rate if isinstance(rate, str) else (rate, "same files" if same_files(model, few, d, workers) else "other files"))
 
 
 def megatron():
-    print("JSONL to .bin/.idx\tworkers\tprogram\tMB/s\tours/it\tpeak MB\tthe same files")
-    for workers in (1, 2):
-        with tempfile.TemporaryDirectory() as d:
-            text, model, rates = TEXT + "/en.jsonl", d + "/model", []
-            make_model(model)
+    print("JSONL to .bin/.idx\tworkers\tprogram\tMB/s\tours/it\tpeak MB of each, or the files")
+    with tempfile.TemporaryDirectory() as d:
+        text, model = TEXT + "/en.jsonl", d + "/model"
+        make_model(model)
+        for _, _, mb in PREPROCESS:
+            head(text, "%s/%d.jsonl" % (d, mb), mb)
+        for workers in (1, 2):
+            got = {p: [] for p in ["lmtokenize | lmshard", "the encoder alone"] + [tool for tool, _, _ in PREPROCESS]}
             for _ in range(ROUNDS):
-                seconds, memory = peak(pipe(model, text, d + "/ours", workers))
-                rates.append(os.path.getsize(text) / 1e6 / seconds)
-            ours = statistics.median(rates)
-            print("en, gpt2\t%d\tlmtokenize | lmshard\t%.1f\t1.00\t%.0f\t" % (workers, ours, memory), flush=True)
-            for tool, options, mb in (("preprocess_data_fast.py", ["--use-gigatoken"], 1000), ("preprocess_data.py", ["--workers", str(workers)], 30)):
-                head(text, d + "/few.jsonl", mb)
-                rate = megatron_rate(tool, options, model, d + "/few.jsonl", d + "/peer", workers)
-                if isinstance(rate, str):
-                    print("en, gpt2\t%d\t%s\tskipped: %s" % (workers, tool, rate), flush=True)
+                megatron_round(model, text, d, workers, got)
+            ours = statistics.median(row[0] for row in got["lmtokenize | lmshard"])
+            for program, rows in got.items():
+                failed = [row for row in rows if isinstance(row, str)]
+                if failed:
+                    print("en, gpt2\t%d\t%s\tskipped: %s" % (workers, program, failed[0]), flush=True)
                     continue
-                peak(pipe(model, d + "/few.jsonl", d + "/ours", workers))
-                same = all(filecmp.cmp(d + "/ours" + e, d + "/peer_text_document" + e, False) for e in (".bin", ".idx"))
-                print("en, gpt2\t%d\t%s\t%.2f\t%.1f\t\t%s" % (workers, tool, rate, ours / rate, "yes" if same else "no"), flush=True)
+                rate = statistics.median(row[0] for row in rows)
+                rest = ["%.0f" % x if isinstance(x, float) else x for x in max(row[1:] for row in rows)]
+                print("en, gpt2\t%d\t%s\t%.2f\t%.2f\t%s" % (workers, program, rate, ours / rate, " ".join(rest)), flush=True)
+            rate, *peaks = pipe(model, [text] * 10, d + "/ours", workers)
+            print("en ten times, gpt2\t%d\tlmtokenize | lmshard\t%.2f\t\t%s" % (workers, rate, " ".join("%.0f" % x for x in peaks)), flush=True)
 
 
 def train_gigatoken(text):
