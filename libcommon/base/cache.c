@@ -22,10 +22,7 @@ static const char magic[8] = "lmcache\n";
 struct head {
     char magic[8];
     uint8_t key[32];
-    uint64_t n;
-    uint32_t crc; /* CRC-32C of the bytes behind */
-    uint32_t unused;
-    uint64_t more; /* 0 */
+    uint64_t n, crc; /* CRC-32C of the bytes behind */
 };
 
 static bool is_ours(const struct stat *st)
@@ -89,11 +86,11 @@ static bool map_file(int fd, const uint8_t key[32], struct cache_entry *e)
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_ours(&st) || st.st_size < (off_t)sizeof *h)
         return false;
-    e->map_n = (size_t)st.st_size;
-    e->map = mmap(NULL, e->map_n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-    if (e->map == MAP_FAILED)
+    h = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (h == MAP_FAILED)
         return false;
-    h = e->map;
+    e->map = (void *)(uintptr_t)h;
+    e->map_n = (size_t)st.st_size;
     e->data = h + 1;
     e->n = e->map_n - sizeof *h;
     if (memcmp(h->magic, magic, sizeof magic) == 0 && memcmp(h->key, key, 32) == 0 && h->n == e->n &&

@@ -106,7 +106,7 @@ fault() { # NAME COMMAND N ON
     elif [ $rc -eq 0 ]; then
         without=$((without + 1))
         { diff -r w new && cmp -s out new.out; } >/dev/null || why='ended with 0, and its work is not done'
-    elif ! grep -qE '^lm[a-z]*: .*(memory|cannot start a thread|cannot load the locale)' err; then
+    elif ! grep -qE "^$program: .*(memory|cannot start a thread|cannot load the locale)" err; then
         why="said: $(cat err)"
     fi
     whole || why='left what is not whole'
@@ -116,6 +116,7 @@ total=0
 echo "$cases" | grep . >table
 while IFS='|' read -r name command <&3; do
     name=${name% } command=${command# } bad=0 all=0 without=0
+    program=${command#LMPIPE_CACHE=* } program=${program%% *}
     rm -rf new w
     mkdir w
     if run "FAULT_COUNT=count $command"; then
