@@ -394,6 +394,24 @@ static void blanks(const void *args, const struct tokenizer_strings *in, bool in
     }
 }
 
+/* A step takes text: for bytes that a step before made, and that are no characters, U+FFFD. */
+static void repair(struct tokenizer_strings *list)
+{
+    struct tokenizer_strings out = { .ill = true };
+
+    if (utf8_valid(list->text.v, list->text.n) == list->text.n)
+        return;
+    for (size_t i = 0, n; i < list->n; i++) {
+        const char *s = string(list, i, &n);
+
+        mem_grow(&out.text.v, &out.text.cap, out.text.n + 3 * n + 1, 1);
+        out.text.n += utf8_repair(s, n, out.text.v + out.text.n);
+        end_string(&out);
+    }
+    tokenizer_strings_release(list);
+    *list = out;
+}
+
 /* The list through the decoders; the result is in it, *in. */
 static void run(const struct tokenizer *t, struct tokenizer_strings *in, bool inner)
 {
@@ -405,6 +423,8 @@ static void run(const struct tokenizer *t, struct tokenizer_strings *in, bool in
     for (size_t i = 0; i < list->n + !list->n; i++) {
         const struct tokenizer_step *s = list->n ? &list->v[i] : &lone;
 
+        if (i && !inner)
+            repair(in);
         out.text.n = out.n = 0;
         out.ill = in->ill;
         tokenizer_put(&out.text, "", 0);
