@@ -1,4 +1,5 @@
 /* Normalizers: what becomes of each text between added tokens before it is cut. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ static size_t first_of(enum nfc_form f, const char *text, size_t first, const st
 
 static int form(enum nfc_form f, const char *text, size_t n, size_t *first, struct tokenizer_text *out)
 {
+    assert(*first <= n);
     if (f == NFC_C ? nfc_check(text, n) == n : is_ascii(text, n))
         return 0;
     out->n = nfc_form(f, text, n, &out->v, &out->cap);
