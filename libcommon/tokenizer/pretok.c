@@ -218,17 +218,17 @@ static size_t next_cased(const struct pretok *p, const char *text, size_t n, siz
 static const struct pretok_known known[] = {
     { .name = "gpt2", .other_name = "r50k_base",
       .pattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-      .next = next_gpt2, .starts = pretok_starts_gpt2 },
+      .next = next_gpt2, .kind = PRETOK_GPT2 },
     { .name = "llama3", .other_name = "cl100k_base", .pattern = LLAMA3("\\p{N}{1,3}"),
-      .next = next_llama3, .starts = pretok_starts_llama3, .digits = 3 },
-    { .name = "qwen2", .pattern = LLAMA3("\\p{N}"), .next = next_llama3, .starts = pretok_starts_llama3, .digits = 1 },
+      .next = next_llama3, .kind = PRETOK_LLAMA3, .digits = 3 },
+    { .name = "qwen2", .pattern = LLAMA3("\\p{N}"), .next = next_llama3, .kind = PRETOK_LLAMA3, .digits = 1 },
     { .name = "o200k", .other_name = "o200k_base", .pattern = CASED(UPPER, LOWER, SHORT "?", "\\p{N}{1,3}", "[\\r\\n/]"),
-      .next = next_cased, .starts = pretok_starts_cased, .digits = 3, .cased = true, .contracts = true, .slash = true },
+      .next = next_cased, .kind = PRETOK_CASED, .digits = 3, .cased = true, .contracts = true, .slash = true },
     { .name = "tekken", .pattern = CASED(UPPER, LOWER, "", "\\p{N}", "[\\r\\n/]"),
-      .next = next_cased, .starts = pretok_starts_cased, .digits = 1, .cased = true, .slash = true },
+      .next = next_cased, .kind = PRETOK_CASED, .digits = 1, .cased = true, .slash = true },
     { .name = "kimi", .other_name = "kimi-k2",
       .pattern = "[\\p{Han}]+|" CASED(UPPER_NOT_HAN, LOWER_NOT_HAN, SHORT "?", "\\p{N}{1,3}", "[\\r\\n]"),
-      .next = next_cased, .starts = pretok_starts_cased, .digits = 3, .cased = true, .han = true, .contracts = true },
+      .next = next_cased, .kind = PRETOK_CASED, .digits = 3, .cased = true, .han = true, .contracts = true },
 };
 
 /* Is it that expression?  A carriage return or newline in it may stand for its escape. */
@@ -342,12 +342,12 @@ struct pretok *pretok_open(const char *pattern, size_t n, struct err *err)
     p->pattern = xstrdup(p->known->pattern);
     make_classes(p);
     p->ideograph = p->class[p->page[0x4e] << 8];
-    p->classify = pretok_classify_portable;
+    p->ends = pretok_ends_portable;
 #if defined(__x86_64__)
     if (cpu_tier() >= CPU_AVX512)
-        p->classify = pretok_classify_avx512;
+        p->ends = pretok_ends_avx512;
     else if (cpu_tier() >= CPU_AVX2)
-        p->classify = pretok_classify_avx2;
+        p->ends = pretok_ends_avx2;
 #endif
     return p;
 }
@@ -398,28 +398,12 @@ size_t pretok_ends(const struct pretok *p, const char *text, size_t n, size_t at
 {
     size_t k = 0;
 
-    while (at < n && k + PRETOK_WINDOW <= max) {
-        struct pretok_masks m;
-        char tail[64];
-        const char *window = text + at;
-        uint64_t starts = 0;
-
-        if (p->known) {
-            if (n - at < 64) {
-                memset(tail, 0, sizeof tail);
-                window = memcpy(tail, text + at, n - at);
-            }
-            p->classify(window, &m);
-            starts = p->known->starts(p, &m, window, n - at < 64 ? (int)(n - at) : 64) & ~(uint64_t)1;
-        }
-        for (; starts; starts &= starts - 1)
-            end[k++] = at + (size_t)__builtin_ctzll(starts);
-        if (!k || end[k - 1] <= at) { /* nothing is sure within the window */
-            end[k] = pretok_next(p, text, n, at, err);
-            if (end[k++] == PRETOK_ERROR)
-                return PRETOK_ERROR;
-        }
-        at = end[k - 1];
+    if (p->known)
+        return p->ends(p, text, n, at, end, max);
+    for (; at < n && k < max; at = end[k++]) {
+        end[k] = next_regex(p, text, n, at, err);
+        if (end[k] == PRETOK_ERROR)
+            return PRETOK_ERROR;
     }
     return k;
 }

@@ -103,18 +103,16 @@ static void long_part(const struct spm *m, struct spm_scratch *s, const char *pa
 /* Parts [i, k) as long as they stand at their first two places in the cache with one or two ids, and hold. */
 static size_t take_hits(const struct spm *m, struct spm_scratch *s, size_t i, size_t k, struct ids *out)
 {
-    const struct wordcache_entry *entry = s->cache.entry;
     const struct wordcache_batch *b = &s->batch;
     uint32_t *v = *out->v + out->from;
     size_t n = *out->n - out->from;
-    int shift = s->cache.shift;
 
     for (; i < k; i++) {
-        const struct wordcache_entry *e = &entry[b->hash[i] >> shift];
+        const struct wordcache_entry *e = b->place[i];
 
-        if (e->low != b->low[i] || e->high != b->high[i])
-            e = &entry[b->hash[i] >> shift ^ 1];
-        if (e->low != b->low[i] || e->high != b->high[i] || e->n - 2 >= 2 || !spm_holds(m, s, limit_of(e->id), v, n))
+        if (!wordcache_is(e, b->low[i], b->high[i]))
+            e = wordcache_second(&s->cache, e);
+        if (!wordcache_is(e, b->low[i], b->high[i]) || e->n - 2 >= 2 || !spm_holds(m, s, limit_of(e->id), v, n))
             break;
         memcpy(v + n, e->id + 1, 2 * sizeof *v); /* of which n - 1 count */
         n += e->n - 1;
@@ -139,7 +137,7 @@ static void encode_batch(const struct spm *m, struct spm_scratch *s, const char 
         if (b->high[i])
             short_part(m, s, text + start, i, out);
         else
-            long_part(m, s, text + start, b->end[i] - start, b->hash[i], out);
+            long_part(m, s, text + start, b->end[i] - start, b->low[i], out);
     }
 }
 

@@ -118,15 +118,6 @@ static int long_piece(struct tokenizer_encoder *e, const char *s, size_t n, uint
     return 0;
 }
 
-/* Append the ids of a cached piece. */
-static void put(struct tokenizer_encoder *e, const struct wordcache_entry *entry)
-{
-    const uint32_t *ids = wordcache_ids(&e->cache, entry);
-
-    memcpy(e->out->v + e->out->n, ids, entry->n * sizeof *ids);
-    e->out->n += entry->n;
-}
-
 /* Piece i of the batch, of at most WORDCACHE_SHORT bytes, wherever it is. */
 static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
 {
@@ -135,7 +126,7 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
     size_t n = e->out->n;
 
     if (entry) {
-        put(e, entry);
+        e->out->n = (size_t)(wordcache_put(&e->cache, entry, e->out->v + n) - e->out->v);
         wordcache_settle(&e->cache, entry);
         return 0;
     }
@@ -145,24 +136,21 @@ static int short_piece(struct tokenizer_encoder *e, const char *s, size_t i)
     return 0;
 }
 
-/* The first of the pieces [i, k) of the batch that does not stand at its first two places in the cache with at most
- * three ids; the ids of those before it are appended. */
+/* The first of the pieces [i, k) of the batch that does not stand at its first two places in the cache; the ids of those
+ * before it are appended. */
 static size_t encode_hits(struct tokenizer_encoder *e, size_t i, size_t k)
 {
-    const struct wordcache_entry *entries = e->cache.entry;
     const struct wordcache_batch *b = &e->batch;
     uint32_t *v = e->out->v + e->out->n;
-    int shift = e->cache.shift;
 
     for (; i < k; i++) {
-        const struct wordcache_entry *entry = &entries[b->hash[i] >> shift];
+        const struct wordcache_entry *entry = b->place[i];
 
-        if (entry->low != b->low[i] || entry->high != b->high[i])
-            entry = &entries[b->hash[i] >> shift ^ 1];
-        if (entry->low != b->low[i] || entry->high != b->high[i] || entry->n - 1 >= 3)
+        if (!wordcache_is(entry, b->low[i], b->high[i]))
+            entry = wordcache_second(&e->cache, entry);
+        if (!wordcache_is(entry, b->low[i], b->high[i]))
             break;
-        memcpy(v, entry->id, sizeof entry->id); /* three, of which n count */
-        v += entry->n;
+        v = wordcache_put(&e->cache, entry, v);
     }
     e->out->n = (size_t)(v - e->out->v);
     return i;
@@ -175,15 +163,15 @@ static int encode_batch(struct tokenizer_encoder *e, const char *text, size_t at
     struct tokenizer_ids *out = e->out;
 
     for (size_t i = 0; i < k; i++) {
-        size_t start;
+        size_t start, most = WORDCACHE_IDS * (k - i);
 
-        if (out->cap - out->n < 3 * (k - i) + WORDCACHE_SHORT)
-            mem_grow(&out->v, &out->cap, out->n + 3 * (k - i) + WORDCACHE_SHORT, sizeof *out->v);
+        if (out->cap - out->n < most)
+            mem_grow(&out->v, &out->cap, out->n + most, sizeof *out->v);
         i = encode_hits(e, i, k);
         if (i == k)
             break;
         start = i ? b->end[i - 1] : at;
-        if ((b->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, b->end[i] - start, b->hash[i])) < 0)
+        if ((b->high[i] ? short_piece(e, text + start, i) : long_piece(e, text + start, b->end[i] - start, b->low[i])) < 0)
             return -1;
     }
     return 0;

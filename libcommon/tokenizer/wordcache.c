@@ -1,6 +1,5 @@
 #include "libcommon/tokenizer/wordcache.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +90,8 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
     struct wordcache_entry e = { low, high, { 0 }, (uint32_t)n };
     size_t size = (size_t)1 << (64 - c->shift);
 
+    if (n > WORDCACHE_IDS)
+        return;
     if (n <= 3) {
         memcpy(e.id, ids, n * sizeof *ids);
     } else {
@@ -98,7 +99,7 @@ void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint3
             memset(c->entry, 0, size * sizeof e);
             c->more_n = c->used = 0;
         }
-        mem_grow(&c->more, &c->more_cap, c->more_n + n, sizeof *c->more);
+        mem_grow(&c->more, &c->more_cap, c->more_n + WORDCACHE_IDS, sizeof *c->more);
         memcpy(c->more + c->more_n, ids, n * sizeof *ids);
         e.id[0] = (uint32_t)c->more_n;
         c->more_n += n;
@@ -137,33 +138,68 @@ static void fetch_ring(const struct wordcache *c, uint64_t hash)
         }
 }
 
-void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t n, size_t at, size_t k)
+/* The hash of a long piece, odd, as no entry has it with a length of 0; where that may stand is fetched. */
+static uint64_t long_key(const struct wordcache *c, const char *s, size_t len)
+{
+    uint64_t hash = len <= WORDCACHE_LONGEST ? hash_bytes(s, len, 0) | 1 : 1;
+
+    fetch_set(c, hash);
+    return hash;
+}
+
+/* Of pieces [i, k), the first of which begins at `at`, up to one that is long or behind `last`: that one. */
+static size_t short_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t last, size_t at, size_t i,
+                         size_t k)
 {
     const struct wordcache_entry *entry = c->entry;
     int shift = c->shift;
+
+    for (; i < k; i++) {
+        size_t end = b->end[i], len = end - at;
+        const struct wordcache_entry *place;
+        uint64_t low, high;
+
+        if (len > WORDCACHE_SHORT || at > last)
+            break;
+        wordcache_key_16(text + at, len, &low, &high);
+        place = entry + (wordcache_hash(low, high) >> shift);
+        __builtin_prefetch(place);
+        b->low[i] = low;
+        b->high[i] = high;
+        b->place[i] = place;
+        at = end;
+    }
+    return i;
+}
+
+void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t n, size_t at, size_t k)
+{
     size_t longs = 0;
 
     for (size_t i = 0; i < k; i++) {
-        size_t end = b->end[i], len = end - at;
-        uint64_t low = 0, high = 0, hash;
+        size_t len;
 
-        if (len <= WORDCACHE_SHORT) {
-            wordcache_key(text + at, len, n - at, &low, &high);
-            hash = wordcache_hash(low, high);
-            __builtin_prefetch(&entry[hash >> shift]);
-        } else {
-            hash = len <= WORDCACHE_LONGEST ? hash_bytes(text + at, len, 0) : 0;
-            fetch_set(c, hash);
-            longs++;
+        if (n >= 16) {
+            i = short_keys(c, b, text, n - 16, at, i, k);
+            at = i ? b->end[i - 1] : at;
         }
-        b->low[i] = low;
-        b->high[i] = high;
-        b->hash[i] = hash;
-        at = end;
+        if (i == k)
+            break;
+        len = b->end[i] - at;
+        b->place[i] = c->entry;
+        if (len > WORDCACHE_SHORT) {
+            b->low[i] = long_key(c, text + at, len);
+            b->high[i] = 0;
+            longs++;
+        } else {
+            wordcache_key(text + at, len, &b->low[i], &b->high[i]);
+            b->place[i] += wordcache_hash(b->low[i], b->high[i]) >> c->shift;
+        }
+        at += len;
     }
     for (size_t i = 0; longs; i++)
         if (!b->high[i]) {
-            fetch_ring(c, b->hash[i]);
+            fetch_ring(c, b->low[i]);
             longs--;
         }
 }

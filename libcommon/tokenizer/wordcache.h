@@ -8,6 +8,7 @@
 #ifndef LIBCOMMON_TOKENIZER_WORDCACHE_H
 #define LIBCOMMON_TOKENIZER_WORDCACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "libcommon/base/arena.h"
 
 #define WORDCACHE_SHORT 15
+#define WORDCACHE_IDS 16 /* short pieces that have more are not kept */
 #define WORDCACHE_LONGEST 255
 
 struct wordcache_entry {
@@ -55,15 +57,12 @@ static inline uint64_t wordcache_hash(uint64_t low, uint64_t high)
     return low * 0x9e3779b97f4a7c15 ^ high * 0xc2b2ae3d27d4eb4f;
 }
 
-/* The bytes of a piece, zero padded, and its length, as an entry has them; `room` bytes of s can be read. */
-static inline void wordcache_key(const char *s, size_t len, size_t room, uint64_t *low, uint64_t *high)
+/* The bytes of a piece, zero padded, and its length, as an entry has them; 16 bytes of s can be read. */
+static inline void wordcache_key_16(const char *s, size_t len, uint64_t *low, uint64_t *high)
 {
     static const uint8_t ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
-    char padded[16] = { 0 };
     uint64_t mask[2];
 
-    if (room < 16)
-        s = memcpy(padded, s, len);
     memcpy(mask, ones + 16 - len, 16);
     memcpy(low, s, 8);
     memcpy(high, s + 8, 8);
@@ -71,13 +70,33 @@ static inline void wordcache_key(const char *s, size_t len, size_t room, uint64_
     *high = (*high & mask[1]) | (uint64_t)len << 56;
 }
 
-/* The entry of a short piece, or NULL; its ids. */
+/* The same where no more than the piece can be read. */
+static inline void wordcache_key(const char *s, size_t len, uint64_t *low, uint64_t *high)
+{
+    char padded[16] = { 0 };
+
+    memcpy(padded, s, len);
+    wordcache_key_16(padded, len, low, high);
+}
+
+static inline bool wordcache_is(const struct wordcache_entry *e, uint64_t low, uint64_t high)
+{
+    return e->low == low && e->high == high;
+}
+
+/* The other entry of a cache line. */
+static inline const struct wordcache_entry *wordcache_second(const struct wordcache *c, const struct wordcache_entry *first)
+{
+    return &c->entry[(first - c->entry) ^ 1];
+}
+
+/* The entry of a short piece, or NULL. */
 static inline const struct wordcache_entry *wordcache_find(const struct wordcache *c, uint64_t low, uint64_t high)
 {
     size_t at = (size_t)(wordcache_hash(low, high) >> c->shift);
 
     for (size_t k = 0; k < 4; k++)
-        if (c->entry[at ^ k].low == low && c->entry[at ^ k].high == high)
+        if (wordcache_is(&c->entry[at ^ k], low, high))
             return &c->entry[at ^ k];
     return NULL;
 }
@@ -90,18 +109,27 @@ static inline const uint32_t *wordcache_ids(const struct wordcache *c, const str
     return e->n <= 3 ? e->id : c->more + e->id[0];
 }
 
+/* The ids of an entry into v, which has room for WORDCACHE_IDS; behind them. */
+static inline uint32_t *wordcache_put(const struct wordcache *c, const struct wordcache_entry *e, uint32_t *v)
+{
+    memcpy(v, e->id, sizeof e->id + sizeof e->n); /* of which n count */
+    if (e->n > 3)
+        memcpy(v, c->more + e->id[0], WORDCACHE_IDS * sizeof *v);
+    return v + e->n;
+}
+
 /* Remember the ids of a short piece that is not there. */
 void wordcache_add(struct wordcache *c, uint64_t low, uint64_t high, const uint32_t *ids, size_t n);
 /* Pieces of a text that are looked up together. */
 #define WORDCACHE_BATCH 256
 struct wordcache_batch {
     size_t end[WORDCACHE_BATCH];
-    uint64_t low[WORDCACHE_BATCH], high[WORDCACHE_BATCH]; /* keys; 0 of long pieces */
-    uint64_t hash[WORDCACHE_BATCH];
+    uint64_t low[WORDCACHE_BATCH], high[WORDCACHE_BATCH]; /* keys; of a long piece its hash, and 0 */
+    const struct wordcache_entry *place[WORDCACHE_BATCH]; /* the first one; of a long piece some entry, which is not its own */
 };
 
-/* Keys and hashes of the first k pieces, whose ends are there and the first of which begins at `at`, in text[0..n); where
- * they may stand is fetched. */
+/* Keys and places of the first k pieces, whose ends are there and the first of which begins at `at`, in text[0..n); what
+ * stands there is fetched. */
 void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const char *text, size_t n, size_t at, size_t k);
 
 /* The ids of a piece of 16 to WORDCACHE_LONGEST bytes, borrowed until the next call, and their number; NULL. */

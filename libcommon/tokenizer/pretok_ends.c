@@ -6,7 +6,132 @@
  *
  * In names: p is "the byte before is", n "the next byte is".
  */
+#include <string.h>
+
 #include "libcommon/tokenizer/pretok_in.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* Classes of 64 bytes, a bit a byte, the first byte in the lowest; only of ASCII but for `high` and `ideograph`. */
+struct masks {
+    uint64_t letter, number, white; /* A-Za-z; 0-9; 09-0d and 20 */
+    uint64_t space, newline, quote; /* 20; 0a and 0d; 27 */
+    uint64_t upper, slash, high;    /* A-Z; 2f; 80-ff */
+    uint64_t ideograph;             /* first bytes of U+4E00 to U+9FFF: e4 before b8-ff; e5-e9 */
+};
+
+enum { LETTER = 1, NUMBER = 2, WHITE = 4, SPACE = 8, NEWLINE = 16, QUOTE = 32, UPPER = 64, HIGH = 128 };
+
+/* clang-format off */
+#define L8 LETTER, LETTER, LETTER, LETTER, LETTER, LETTER, LETTER, LETTER
+#define U LETTER | UPPER
+#define U8 U, U, U, U, U, U, U, U
+#define H8 HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH
+#define H32 H8, H8, H8, H8
+static const uint8_t flags[256] = {
+    [0x09] = WHITE, WHITE | NEWLINE, WHITE, WHITE, WHITE | NEWLINE, [' '] = WHITE | SPACE, ['\''] = QUOTE,
+    ['0'] = NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER,
+    ['A'] = U8, U8, U8, U, U, ['a'] = L8, L8, L8, LETTER, LETTER,
+    [0x80] = H32, H32, H32, H32,
+};
+/* clang-format on */
+
+/* Bit k of each of the eight bytes of w, the lowest byte's first. */
+static inline uint64_t plane(uint64_t w, int k)
+{
+    return ((w >> k & 0x0101010101010101) * 0x0102040810204080) >> 56;
+}
+
+static inline bool begins_ideograph(const uint8_t text[64], int at)
+{
+    return text[at] - 0xe5u < 5 || (text[at] == 0xe4 && at < 63 && text[at + 1] >= 0xb8);
+}
+
+static inline void classify_portable(const char text[64], struct masks *m)
+{
+    *m = (struct masks){ 0 };
+    for (int i = 0; i < 64; i += 8) {
+        uint64_t w = 0;
+
+        for (int k = 0; k < 8; k++) {
+            w |= (uint64_t)flags[(uint8_t)text[i + k]] << 8 * k;
+            m->slash |= (uint64_t)(text[i + k] == '/') << (i + k);
+            m->ideograph |= (uint64_t)begins_ideograph((const uint8_t *)text, i + k) << (i + k);
+        }
+        m->letter |= plane(w, 0) << i;
+        m->number |= plane(w, 1) << i;
+        m->white |= plane(w, 2) << i;
+        m->space |= plane(w, 3) << i;
+        m->newline |= plane(w, 4) << i;
+        m->quote |= plane(w, 5) << i;
+        m->upper |= plane(w, 6) << i;
+        m->high |= plane(w, 7) << i;
+    }
+}
+
+#if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2"))) static inline
+
+/* Bytes of x from `first` to first + n - 1 (both as unsigned). */
+AVX2 __m256i within(__m256i x, int first, int n)
+{
+    __m256i d = _mm256_sub_epi8(x, _mm256_set1_epi8((char)first));
+
+    return _mm256_cmpeq_epi8(_mm256_min_epu8(d, _mm256_set1_epi8((char)(n - 1))), d);
+}
+
+AVX2 uint64_t bits(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+AVX2 uint64_t equal(__m256i a, __m256i b, char c)
+{
+    return bits(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(c)), _mm256_cmpeq_epi8(b, _mm256_set1_epi8(c)));
+}
+
+AVX2 void classify_avx2(const char text[64], struct masks *m)
+{
+    const __m256i lower = _mm256_set1_epi8(0x20);
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)text);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(text + 32));
+
+    m->letter = bits(within(_mm256_or_si256(a, lower), 'a', 26), within(_mm256_or_si256(b, lower), 'a', 26));
+    m->number = bits(within(a, '0', 10), within(b, '0', 10));
+    m->space = equal(a, b, ' ');
+    m->white = bits(within(a, 9, 5), within(b, 9, 5)) | m->space;
+    m->newline = equal(a, b, '\n') | equal(a, b, '\r');
+    m->quote = equal(a, b, '\'');
+    m->upper = bits(within(a, 'A', 26), within(b, 'A', 26));
+    m->slash = equal(a, b, '/');
+    m->high = bits(a, b);
+    m->ideograph = bits(within(a, 0xe5, 5), within(b, 0xe5, 5));
+    m->ideograph |= equal(a, b, (char)0xe4) & bits(within(a, 0xb8, 0x48), within(b, 0xb8, 0x48)) >> 1;
+}
+
+__attribute__((target("avx512f,avx512bw"))) static inline void classify_avx512(const char text[64], struct masks *m)
+{
+    __m512i x = _mm512_loadu_si512(text);
+    __m512i letter = _mm512_sub_epi8(_mm512_or_si512(x, _mm512_set1_epi8(0x20)), _mm512_set1_epi8('a'));
+    __m512i number = _mm512_sub_epi8(x, _mm512_set1_epi8('0'));
+    __m512i control = _mm512_sub_epi8(x, _mm512_set1_epi8(9));
+
+    m->letter = _mm512_cmplt_epu8_mask(letter, _mm512_set1_epi8(26));
+    m->number = _mm512_cmplt_epu8_mask(number, _mm512_set1_epi8(10));
+    m->space = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(' '));
+    m->white = _mm512_cmplt_epu8_mask(control, _mm512_set1_epi8(5)) | m->space;
+    m->newline = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\n')) | _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\r'));
+    m->quote = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\''));
+    m->upper = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
+    m->slash = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('/'));
+    m->high = _mm512_movepi8_mask(x);
+    m->ideograph = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8((char)0xe5)), _mm512_set1_epi8(5));
+    m->ideograph |= _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8((char)0xe4)) &
+                    _mm512_cmpge_epu8_mask(x, _mm512_set1_epi8((char)0xb8)) >> 1;
+}
+#endif
 
 struct window {
     uint64_t letter, number, other, white; /* of all characters; every known byte has one, or is Han */
@@ -29,9 +154,23 @@ static void add_ideographs(struct window *w, uint64_t first, enum pretok_class c
     w->inner |= inner;
 }
 
+/* Where all of it is ASCII; the window is known to its end. */
+static inline struct window ascii(const struct masks *m, int n, const bool cased)
+{
+    uint64_t known = first_bits(n), letter = m->letter & known, upper = m->upper & known;
+    struct window w = { .letter = letter, .number = m->number & known, .white = m->white & known, .n = n };
+
+    if (cased) {
+        w.upper = upper;
+        w.lower = letter & ~upper;
+    }
+    w.other = known & ~(w.letter | w.number | w.white);
+    return w;
+}
+
 /* Add what is not ASCII.  cased: by the classes that tell cases apart; before a mark behind punctuation, and before Han
  * that is no letter, nothing is known any more: they go with what is before them, or do not. */
-static inline struct window classes(const struct pretok *p, const struct pretok_masks *m, const char *text, int n, const bool cased)
+__attribute__((noinline)) static struct window mixed(const struct pretok *p, const struct masks *m, const char *text, int n, bool cased)
 {
     struct window w = { .letter = m->letter, .number = m->number, .white = m->white, .n = n };
     uint64_t ideograph = n < 3 ? 0 : m->ideograph & first_bits(n - 2);
@@ -83,6 +222,16 @@ static inline struct window classes(const struct pretok *p, const struct pretok_
     return w;
 }
 
+static inline struct window classes(const struct pretok *p, const struct masks *m, const char *text, int n, const bool cased)
+{
+    struct masks copy; /* so that those of ASCII stay in registers */
+
+    if (!(m->high & first_bits(n)))
+        return ascii(m, n, cased);
+    copy = *m;
+    return mixed(p, &copy, text, n, cased);
+}
+
 /* The first bytes of the characters of which bits stands at the last bytes; white space has 3 at most. */
 static uint64_t to_first(uint64_t bits, uint64_t inner)
 {
@@ -123,7 +272,7 @@ static uint64_t contractions(uint64_t starts, uint64_t quotes, const char *text,
     return starts;
 }
 
-uint64_t pretok_starts_gpt2(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n)
+static inline uint64_t starts_gpt2(const struct pretok *p, const struct masks *m, const char *text, int valid_n)
 {
     struct window w = classes(p, m, text, valid_n, false);
     uint64_t known = first_bits(w.n), space = m->space & known, p_space = space << 1;
@@ -187,7 +336,7 @@ static uint64_t before_white(const struct window *w, uint64_t white, uint64_t st
     return starts & (before ? first_bits(65 - __builtin_clzll(before)) : 1);
 }
 
-uint64_t pretok_starts_llama3(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n)
+static inline uint64_t starts_llama3(const struct pretok *p, const struct masks *m, const char *text, int valid_n)
 {
     struct window w = classes(p, m, text, valid_n, false);
     uint64_t known = first_bits(w.n), newline = m->newline & known, space = m->space & known;
@@ -263,7 +412,7 @@ static uint64_t tails(uint64_t tail, uint64_t newline, uint64_t other)
     return taken;
 }
 
-uint64_t pretok_starts_cased(const struct pretok *p, const struct pretok_masks *m, const char *text, int valid_n)
+static inline uint64_t starts_cased(const struct pretok *p, const struct masks *m, const char *text, int valid_n)
 {
     const struct pretok_known *k = p->known;
     struct window w = classes(p, m, text, valid_n, true);
@@ -282,3 +431,91 @@ uint64_t pretok_starts_cased(const struct pretok *p, const struct pretok_masks *
         starts = word_contractions(&w, starts, m->quote, text);
     return before_white(&w, white, starts);
 }
+
+/* at + the place of each bit of `starts` but the lowest into end[]; how many; up to 64 may be written. */
+static inline size_t put_ends(uint64_t starts, size_t at, size_t *end)
+{
+    size_t n;
+
+    starts &= ~(uint64_t)1;
+    n = (size_t)__builtin_popcountll(starts);
+    for (size_t k = 0; k < n; k += 8)
+        for (int i = 0; i < 8; i++, starts &= starts - 1)
+            end[k + i] = at + (size_t)__builtin_ctzll(starts | (uint64_t)1 << 63);
+    return n;
+}
+
+typedef void classify_fn(const char text[64], struct masks *m);
+typedef size_t put_fn(uint64_t starts, size_t at, size_t *end);
+
+__attribute__((always_inline)) static inline size_t ends(const struct pretok *p, const char *text, size_t n, size_t at, size_t *end,
+                                                         size_t max, classify_fn *classify, put_fn *put)
+{
+    const enum pretok_kind kind = p->known->kind;
+    size_t k = 0;
+
+    while (at < n && k + PRETOK_WINDOW <= max) {
+        int valid_n = n - at < 64 ? (int)(n - at) : 64;
+        const char *window = text + at;
+        struct masks m;
+        char tail[64];
+        uint64_t starts;
+        size_t found;
+
+        if (valid_n < 64) {
+            memset(tail, 0, sizeof tail);
+            window = memcpy(tail, window, (size_t)valid_n);
+        }
+        classify(window, &m);
+        starts = kind == PRETOK_GPT2 ? starts_gpt2(p, &m, window, valid_n)
+                 : kind == PRETOK_LLAMA3 ? starts_llama3(p, &m, window, valid_n)
+                                         : starts_cased(p, &m, window, valid_n);
+        found = put(starts, at, end + k);
+        if (!found) /* nothing is sure within the window */
+            end[k + found++] = p->known->next(p, text, n, at);
+        k += found;
+        at = end[k - 1];
+    }
+    return k;
+}
+
+size_t pretok_ends_portable(const struct pretok *p, const char *text, size_t n, size_t at, size_t *end, size_t max)
+{
+    return ends(p, text, n, at, end, max, classify_portable, put_ends);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi,bmi2,popcnt"))) size_t pretok_ends_avx2(const struct pretok *p, const char *text, size_t n, size_t at,
+                                                                             size_t *end, size_t max)
+{
+    return ends(p, text, n, at, end, max, classify_avx2, put_ends);
+}
+
+#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
+
+/* The places of the bits as bytes, then sixteen of them at a time. */
+AVX512 static inline size_t put_ends_avx512(uint64_t starts, size_t at, size_t *end)
+{
+    static const uint8_t count[64] = {
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+    };
+    uint8_t place[64];
+    size_t n;
+
+    starts &= ~(uint64_t)1;
+    n = (size_t)__builtin_popcountll(starts);
+    _mm512_storeu_si512(place, _mm512_maskz_compress_epi8(starts, _mm512_loadu_si512(count)));
+    for (size_t k = 0; k < n; k += 8) {
+        __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)(place + k));
+
+        _mm512_storeu_si512(end + k, _mm512_add_epi64(_mm512_cvtepu8_epi64(eight), _mm512_set1_epi64((long long)at)));
+    }
+    return n;
+}
+
+AVX512 size_t pretok_ends_avx512(const struct pretok *p, const char *text, size_t n, size_t at, size_t *end, size_t max)
+{
+    return ends(p, text, n, at, end, max, classify_avx512, put_ends_avx512);
+}
+#endif
