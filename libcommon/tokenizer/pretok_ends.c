@@ -448,6 +448,7 @@ static inline size_t put_ends(uint64_t starts, size_t at, size_t *end)
 typedef void classify_fn(const char text[64], struct masks *m);
 typedef size_t put_fn(uint64_t starts, size_t at, size_t *end);
 
+/* pretok_ends() of a known pattern; into the function of each tier. */
 __attribute__((always_inline)) static inline size_t ends(const struct pretok *p, const char *text, size_t n, size_t at, size_t *end,
                                                          size_t max, classify_fn *classify, put_fn *put)
 {
@@ -485,15 +486,15 @@ size_t pretok_ends_portable(const struct pretok *p, const char *text, size_t n, 
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,bmi,bmi2,popcnt"))) size_t pretok_ends_avx2(const struct pretok *p, const char *text, size_t n, size_t at,
-                                                                             size_t *end, size_t max)
+__attribute__((target("avx2,bmi,bmi2,popcnt"))) size_t pretok_ends_avx2(const struct pretok *p, const char *text, size_t n,
+                                                                        size_t at, size_t *end, size_t max)
 {
     return ends(p, text, n, at, end, max, classify_avx2, put_ends);
 }
 
 #define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
 
-/* The places of the bits as bytes, then sixteen of them at a time. */
+/* The places of the bits as bytes, then eight of them at a time. */
 AVX512 static inline size_t put_ends_avx512(uint64_t starts, size_t at, size_t *end)
 {
     static const uint8_t count[64] = {

@@ -96,9 +96,11 @@ static size_t put_plain(struct output *o, const char *s, size_t n, bool *space)
         uint8_t c = (uint8_t)s[i];
 
         if (is_free_three(map, s + i, n - i)) {
-            memcpy(out + used, s + i, 3);
-            used += 3;
-            i += 3;
+            do {
+                memcpy(out + used, s + i, 3);
+                used += 3;
+                i += 3;
+            } while (is_free_three(map, s + i, n - i));
             *space = false;
         } else if (n - i > 8 && (!map || map->printable) && !(*space && c == ' ') && is_printable(s + i) && (uint8_t)s[i + 8] < 128) {
             memcpy(out + used, s + i, 8);

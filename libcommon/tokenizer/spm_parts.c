@@ -100,7 +100,7 @@ static void long_part(const struct spm *m, struct spm_scratch *s, const char *pa
         wordcache_add_long(&s->cache, part, n, hash, s->kept, s->kept_n);
 }
 
-/* Parts [i, k) as long as they stand at their first two places in the cache with one or two ids, and hold. */
+/* Parts [i, k) as long as they stand at their first two places in the cache with at most two ids, and hold. */
 static size_t take_hits(const struct spm *m, struct spm_scratch *s, size_t i, size_t k, struct ids *out)
 {
     const struct wordcache_batch *b = &s->batch;
@@ -112,8 +112,12 @@ static size_t take_hits(const struct spm *m, struct spm_scratch *s, size_t i, si
 
         if (!wordcache_is(e, b->low[i], b->high[i]))
             e = wordcache_second(&s->cache, e);
-        if (!wordcache_is(e, b->low[i], b->high[i]) || e->n - 2 >= 2 || !spm_holds(m, s, limit_of(e->id), v, n))
+        if (!wordcache_is(e, b->low[i], b->high[i]) || e->n - 1 >= 3 || !spm_holds(m, s, limit_of(e->id), v, n))
             break;
+        if (e->n == 1) {
+            n = spm_lone(s, v, n);
+            continue;
+        }
         memcpy(v + n, e->id + 1, 2 * sizeof *v); /* of which n - 1 count */
         n += e->n - 1;
         s->steps += e->n - 1;
