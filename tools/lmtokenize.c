@@ -45,7 +45,7 @@ static const struct opt_cmd cmd = {
     .name = "lmtokenize",
     .purpose = "text to tokens, and back",
     .operands = "[FILE...]",
-    .example = "echo '5 6 7' | lmtokenize --from ids --vocab-size 8 --eod=0 --to ids",
+    .example = "echo 'Hello world' | lmtokenize -t gpt2/ --from txt --to ids",
     .opts = opts,
     .common = OPT_JOBS | OPT_OUTPUT | OPT_QUIET | OPT_ONERROR,
 };
@@ -275,7 +275,8 @@ static uint32_t find_eod(const struct run *r)
     struct err err;
 
     if (!n && (id = r->info->eos) == STREAM_NONE)
-        opt_die(&cmd, "there is no eos_token in a tokenizer_config.json: which token ends a document?  --eod=TOKEN|ID");
+        opt_die(&cmd, "%s%sno eos_token in a tokenizer_config.json beside it that is in the vocabulary: which token ends a document?  "
+                      "--eod=TOKEN|ID", tokenizer_path ? tokenizer_path : "", tokenizer_path ? ": " : "");
     if (n && strspn(eod_name, "0123456789") < n)
         id = r->tokenizer ? tokenizer_id(r->tokenizer, eod_name, n) : id;
     else if (n && ids_parse(eod_name, n, r->options.limit, &ids.v, &ids.n, &ids.cap, &err) == 0)
@@ -308,7 +309,9 @@ static void check_options(void)
     if (vocab_size && (decode || from != IDS || tokenizer_path))
         opt_die(&cmd, "--vocab-size goes with --from ids, in the place of -t");
     if (!vocab_size && !tokenizer_path && !listing)
-        opt_die(&cmd, "-t DIR is needed%s", from == IDS && !decode ? ", or --vocab-size N" : "");
+        opt_die(&cmd, "-t DIR|FILE is needed%s", from == IDS && !decode ? ", or --vocab-size N" : "");
+    if (key && from != JSONL)
+        opt_die(&cmd, "-k goes with --from jsonl");
 }
 
 static void open_tokenizer(struct run *r)
@@ -356,6 +359,9 @@ int main(int argc, char **argv)
     for (int k = i; k < argc; k++)
         if (common.output && io_same_file(argv[k], common.output))
             opt_die(&cmd, "%s is both input and output", argv[k]);
+    for (int k = i; tokenizer_path && strcmp(tokenizer_path, "-") == 0 && (k < argc || k == i); k++)
+        if (k == argc || strcmp(argv[k], "-") == 0)
+            opt_die(&cmd, "-t -: standard input cannot be the tokenizer and what is read");
     open_tokenizer(&r);
     if (io_create(&r.out, common.output, to == STREAM, &err) < 0)
         die("%s", err.msg);

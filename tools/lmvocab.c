@@ -15,6 +15,7 @@
 #include "libcommon/data/docs.h"
 #include "libcommon/vocab/bpe_train.h"
 #include "libcommon/tokenizer/pretok.h"
+#include "libcommon/tokenizer/tokenizer_family.h"
 #include "libcommon/vocab/sp_train.h"
 
 #define MOST_TOKENS (1 << 21)
@@ -46,7 +47,7 @@ static const struct opt opts[] = {
     { 0, "type", OPT_CHOICE, &type, "bpe|sp-bpe|unigram", "byte-level BPE (default), or what SentencePiece trains", 0, 0 },
     { 'k', "key", OPT_STR, &source_options.key, "KEY", "take the text from this key of JSONL (text)", 0, 0 },
     { 0, "from", OPT_CHOICE, &source_options.from, "auto|jsonl|txt", "what the files hold; auto: by content", 0, 0 },
-    { 0, "pattern", OPT_STR, &pattern, "PATTERN", "bpe: gpt2 (default), cl100k_base or a regular expression", 0, 0 },
+    { 0, "pattern", OPT_STR, &pattern, "PATTERN", "bpe: a name of lmtokenize(1), as gpt2 (default), or a regular expression", 0, 0 },
     { 0, "special", OPT_LIST, &special, "STR", "bpe: a special token; may be given again", 0, 0 },
     { 0, "min-frequency", OPT_INT, &min_frequency, "N", "bpe: no merge of a pair that is seen less often (1)", 0, 0 },
     { 0, "max-token-length", OPT_INT, &max_length, "N", "bpe: tokens of fewer than N bytes", 0, INT32_MAX },
@@ -271,6 +272,26 @@ static void check_output(void)
         opt_die(&cmd, "%s: the name of a vocabulary ends in .json or .model", common.output);
 }
 
+/* What --pattern names, as pretok.h takes it. */
+static const char *the_pattern(void)
+{
+    const char *name = pattern ? pattern : "gpt2";
+    struct tokenizer_family room;
+    const struct tokenizer_family *f;
+    struct err err;
+
+    if (pretok_expression(name))
+        return name;
+    f = tokenizer_family_of(name, &room, &err);
+    if (!f)
+        opt_die(&cmd, "--pattern: %s", err.msg);
+    if (f->given)
+        return name;
+    if (f->step[1] || *f->step[0] == '{' || f->nfc)
+        opt_die(&cmd, "--pattern: '%s' is more than one expression", name);
+    return f->step[0];
+}
+
 static int train_bpe(char **files, int n, struct io_out *out, size_t *tokens, struct err *err)
 {
     struct bpe_train_options o = {
@@ -280,7 +301,8 @@ static int train_bpe(char **files, int n, struct io_out *out, size_t *tokens, st
         .min_frequency = (uint64_t)min_frequency,
         .max_length = (uint32_t)max_length,
     };
-    struct pretok *p = pretok_open(pattern ? pattern : "gpt2", strlen(pattern ? pattern : "gpt2"), err);
+    const char *name = the_pattern();
+    struct pretok *p = pretok_open(name, strlen(name), err);
     int jobs = (int)common.jobs, rc;
     struct bpe_train *t = NULL;
     struct run r = { .words = xcalloc((size_t)jobs, sizeof *r.words) };

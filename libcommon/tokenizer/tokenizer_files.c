@@ -124,15 +124,20 @@ static bool flag(const struct making *m, const char *key, bool dflt)
     return v && (v->type == JSON_TRUE || v->type == JSON_FALSE) ? v->type == JSON_TRUE : dflt;
 }
 
-static const struct class *class_of(const struct making *m)
+/* NULL: it is none of them, and how it cuts its text is not known. */
+static const struct class *class_of(const struct making *m, const struct tokenizer_source *s, struct err *err)
 {
     const struct json_value *v = json_get(m->config, "tokenizer_class");
-    const char *found = v && v->type == JSON_STRING ? strstr(v->str, "Tokenizer") : NULL;
+    const char *name = v && v->type == JSON_STRING ? v->str : NULL, *found = name ? strstr(name, "Tokenizer") : NULL;
 
     for (size_t i = 0; found && i < sizeof classes / sizeof *classes; i++)
-        if (tokenizer_has_word(classes[i].names, v->str, (size_t)(found - v->str)))
+        if (tokenizer_has_word(classes[i].names, name, (size_t)(found - name)))
             return &classes[i];
-    return &classes[0];
+    if (!name || s->pattern)
+        return &classes[0];
+    err_set(err, "%s: tokenizer_config.json: tokenizer_class '%.100s' is not known: how does it cut text?  (a pattern is to be given)",
+            s->name, name);
+    return NULL;
 }
 
 /* Lines "left right" as an array of strings; blank ones and "#version" are left out. */
@@ -163,12 +168,14 @@ static int put_merges(struct making *m, const struct tokenizer_source *s, struct
 
 static int make_vocab_merges(struct making *m, const struct tokenizer_source *s, struct err *err)
 {
-    const struct class *class = class_of(m);
+    const struct class *class = class_of(m, s, err);
     struct tokenizer_family room;
-    const struct tokenizer_family *f = tokenizer_family_of(s->pattern ? s->pattern : class->pattern, &room, err);
+    const struct tokenizer_family *f = class ? tokenizer_family_of(s->pattern ? s->pattern : class->pattern, &room, err) : NULL;
 
+    if (!f)
+        return -1;
     m->vocab = json_tree(&m->arena, s->data, s->n, s->name, err);
-    if (!f || !m->vocab)
+    if (!m->vocab)
         return -1;
     tokenizer_puts(&m->json, "{");
     put_special(m, class->token);

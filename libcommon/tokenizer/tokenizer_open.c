@@ -128,18 +128,23 @@ static bool exists(const char *dir, const char *name)
     return yes;
 }
 
-/* The first name, in order of the alphabet, that ends so. */
-static char *find_ending(const char *dir, const char *end)
+/* The name that ends so, or the first in order of the alphabet; *n: how many there are. */
+static char *find_ending(const char *dir, const char *end, int *n)
 {
     DIR *d = opendir(dir);
     char *found = NULL;
     struct dirent *e;
 
-    while (d && (e = readdir(d)) != NULL)
-        if (ends_with(e->d_name, end) && *e->d_name != '.' && (!found || strcmp(e->d_name, found) < 0)) {
+    *n = 0;
+    while (d && (e = readdir(d)) != NULL) {
+        if (!ends_with(e->d_name, end) || *e->d_name == '.')
+            continue;
+        ++*n;
+        if (!found || strcmp(e->d_name, found) < 0) {
             free(found);
             found = xstrdup(e->d_name);
         }
+    }
     if (d)
         closedir(d);
     return found;
@@ -177,11 +182,14 @@ char *tokenizer_file(const char *path, struct err *err)
     first = is_slow(path);
     for (int i = 0; i < FILES; i++) {
         const char *name = files[(i + first) % FILES];
-        char *found = *name == '*' ? find_ending(path, name + 1) : exists(path, name) ? xstrdup(name) : NULL;
-        char *whole = found ? join(path, found) : NULL;
+        int n = 1;
+        char *found = *name == '*' ? find_ending(path, name + 1, &n) : exists(path, name) ? xstrdup(name) : NULL;
+        char *whole = found && n == 1 ? join(path, found) : NULL;
 
+        if (n > 1)
+            err_set(err, "%s: %d files end in %s, %s is one of them: name the file", path, n, name + 1, found);
         free(found);
-        if (whole)
+        if (whole || n > 1)
             return whole;
     }
     err_set(err, "%s: no tokenizer in the directory: neither tokenizer.json, tokenizer.model, spiece.model, "
@@ -261,10 +269,10 @@ int tokenizer_each_file(const char *path, int (*take)(void *ctx, const char *pat
 {
     char *dir = tokenizer_dir(path), *found;
     struct taking g = { dir, take, ctx, err };
-    int rc = dir ? take_file(&g, CONFIG) : take_alone(&g, path);
+    int rc = dir ? take_file(&g, CONFIG) : take_alone(&g, path), n;
 
     for (int i = 0; i < FILES && dir && rc == 0; i++) {
-        found = *files[i] == '*' ? find_ending(dir, files[i] + 1) : xstrdup(files[i]);
+        found = *files[i] == '*' ? find_ending(dir, files[i] + 1, &n) : xstrdup(files[i]);
         rc = found ? take_file(&g, found) : 0;
         free(found);
     }

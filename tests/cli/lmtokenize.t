@@ -174,6 +174,10 @@ is 'what is no tokenizer' 1 '' '~lmtokenize: x: not a tokenizer: neither JSON no
 # files that do not tell how text is cut, and those that belong together
 printf 'YQ== 0\nYg== 1\nYWI= 2\nIA== 3\n' >r.tiktoken
 cp r.tiktoken gpt2.tiktoken
+mkdir two
+cp r.tiktoken two/a.tiktoken
+cp r.tiktoken two/b.tiktoken
+is 'two files of ranks' 1 '' 'lmtokenize: two: 2 files end in .tiktoken, a.tiktoken is one of them: name the file\n' lmtokenize -t two
 is 'ranks of tiktoken' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern gpt2 --from txt --to ids"
 is 'ranks whose file names the pattern' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t gpt2.tiktoken --from txt --to ids"
 is 'an expression' 0 '0 1 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern '.' --from txt --to ids"
@@ -199,9 +203,12 @@ is 'a merge without its token' 1 '' "lmtokenize: x.json: model: merge 0: 'hx' is
 is 'a byte without a token' 1 '' 'lmtokenize: standard input:1: the vocabulary has no token for the byte 0x61\n' json 's/"a":64,"b"/"b"/; s/,"a a","aa aa"//; s/,"aa a"//'
 is 'a damaged file' 1 '' '~lmtokenize: x.json: byte 4000: ' sh -c "head -c 4000 $t >x.json; lmtokenize -t x.json"
 is 'no file' 1 '' '~absent' lmtokenize -t absent
-is 'no -t' 2 '' '~-t DIR is needed' lmtokenize
+is 'no -t' 2 '' '~-t DIR|FILE is needed' lmtokenize
 is 'both -t and --vocab-size' 2 '' '~in the place of -t' lmtokenize -t $t --vocab-size 9 --from ids
-is '--eod without a token' 2 '' '~there is no eos_token' lmtokenize -t $t --eod
+is '--eod without a token' 2 '' "~$t: no eos_token" lmtokenize -t $t --eod
+is 'standard input for two' 2 '' '~-t -: standard input' sh -c "lmtokenize -t - <$t"
+is 'standard input for two, named' 2 '' '~-t -: standard input' sh -c "lmtokenize -t - x - <$t"
+is '-k of a text' 2 '' '~-k goes with --from jsonl' lmtokenize -t $t --from txt -k a
 is '--eod of a token that is none' 2 '' "~--eod: '<x>' is not in the vocabulary" lmtokenize -t $t --eod='<x>'
 is '--eod of an id that is none' 2 '' "~--eod: '293' is not in the vocabulary" lmtokenize -t $t --eod=293
 is '--bos of a tokenizer that has none' 2 '' '~puts nothing in front' sh -c "lmtokenize --from ids --vocab-size 4 --bos"

@@ -301,6 +301,8 @@ static const struct {
     { "vocab.json", VOCAB, "#version: 0.2\na b\n", NULL, NULL, "ab<|endoftext|>b", "2 4 1" },
     { "vocab.json", VOCAB, "a b", "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_prefix_space\":true}", NULL, "ab", "3 2" },
     { "vocab.json", VOCAB, "a b\r\n", "{\"tokenizer_class\":\"RobertaTokenizer\"}", NULL, "a <mask>", "0 7" },
+    { "vocab.json", VOCAB, "a b\n", "{\"tokenizer_class\":\"FooTokenizer\"}", NULL, "", "tokenizer_class 'FooTokenizer' is not known" },
+    { "vocab.json", VOCAB, "a b\n", "{\"tokenizer_class\":\"FooTokenizer\"}", "gpt2", "ab", "2" },
     { "vocab.json", VOCAB, "a c\n", NULL, NULL, "", "merge 0: 'c' is not in the vocabulary" },
     { "vocab.json", VOCAB, "ab\n", NULL, NULL, "", "merge 0: not two strings" },
     { "vocab.json", "{\"a\":0,}", "a b\n", NULL, NULL, "", "vocab.json: byte 7" },
@@ -481,7 +483,7 @@ static void test_stands_for(void)
 /* Files come one after the other, the one of least weight first. */
 static void test_directory(void)
 {
-    static const char *const files[] = { "vocab.txt", "encoder.json", "vocab.json", "b.tiktoken", "a.tiktoken", "tiktoken.model",
+    static const char *const files[] = { "vocab.txt", "encoder.json", "vocab.json", "a.tiktoken", "tiktoken.model",
                                          "spiece.model", "tokenizer.model", "tokenizer.json" };
     char path[60];
 
