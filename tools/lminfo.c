@@ -91,7 +91,9 @@ static int show_torch(struct report *r, struct input *in, struct err *err)
 
 static bool is_tokenizer(const struct input *in)
 {
-    return in->is_dir ? tokenizer_is_in(in->path) : has_key(in, "added_tokens") || tokenizer_is(in->map.data, in->map.size, in->path);
+    if (in->is_dir)
+        return tokenizer_is_in(in->path);
+    return has_key(in, "added_tokens") || tokenizer_has_merges(in->path) || tokenizer_is(in->map.data, in->map.size, in->path);
 }
 
 static int show_tokenizer(struct report *r, struct input *in, struct err *err)

@@ -61,7 +61,9 @@ const struct tokenizer_info *tokenizer_info(const struct tokenizer *t);
 
 /* Is the file one, other than tokenizer.json?  Does the directory hold one? */
 bool tokenizer_is(const void *data, size_t n, const char *path);
-bool tokenizer_is_in(const char *path);
+bool tokenizer_is_in(const char *dir);
+/* Is it a vocabulary by its name, with its merges beside it (GPT-2's files)? */
+bool tokenizer_has_merges(const char *path);
 /* What a tokenizer holds (report.h): the n bytes of the file path, or with data NULL that of the directory; of GGUF all keys,
  * with a tokenizer or without.  -1: the file is damaged; a tokenizer that is not supported is reported as such. */
 struct report;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libcommon/base/io.h"
 #include "libcommon/base/mem.h"
@@ -172,29 +173,50 @@ static bool is_slow(const char *dir)
     return slow;
 }
 
+/* The file of a directory by the list, the name of it alone, and how many have its place; NULL. */
+static char *pick(const char *dir, int *n)
+{
+    int first = is_slow(dir);
+
+    for (int i = 0; i < FILES; i++) {
+        const char *name = files[(i + first) % FILES];
+        char *found;
+
+        *n = 1;
+        found = *name == '*' ? find_ending(dir, name + 1, n) : exists(dir, name) ? xstrdup(name) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+bool tokenizer_is_in(const char *dir)
+{
+    int n;
+    char *found = pick(dir, &n);
+
+    free(found);
+    return found != NULL;
+}
+
 char *tokenizer_file(const char *path, struct err *err)
 {
+    char *found, *whole = NULL;
     struct stat st;
-    int first;
+    int n;
 
     if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
         return xstrdup(path);
-    first = is_slow(path);
-    for (int i = 0; i < FILES; i++) {
-        const char *name = files[(i + first) % FILES];
-        int n = 1;
-        char *found = *name == '*' ? find_ending(path, name + 1, &n) : exists(path, name) ? xstrdup(name) : NULL;
-        char *whole = found && n == 1 ? join(path, found) : NULL;
-
-        if (n > 1)
-            err_set(err, "%s: %d files end in %s, %s is one of them: name the file", path, n, name + 1, found);
-        free(found);
-        if (whole || n > 1)
-            return whole;
-    }
-    err_set(err, "%s: no tokenizer in the directory: neither tokenizer.json, tokenizer.model, spiece.model, "
-            "sentencepiece.bpe.model, tiktoken.model, *.tiktoken, vocab.json, encoder.json, vocab.txt nor tekken.json", path);
-    return NULL;
+    found = pick(path, &n);
+    if (!found)
+        err_set(err, "%s: no tokenizer in the directory: neither tokenizer.json, tokenizer.model, spiece.model, "
+                "sentencepiece.bpe.model, tiktoken.model, *.tiktoken, vocab.json, encoder.json, vocab.txt nor tekken.json", path);
+    else if (n > 1)
+        err_set(err, "%s: %d files are as %s: name the one", path, n, found);
+    else
+        whole = join(path, found);
+    free(found);
+    return whole;
 }
 
 char *tokenizer_dir(const char *path)
@@ -289,6 +311,20 @@ static char *beside(const char *file, size_t dir_n, const char *name)
     memcpy(path, file, dir_n);
     memcpy(path + dir_n, name, strlen(name) + 1);
     return path;
+}
+
+bool tokenizer_has_merges(const char *path)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < sizeof besides / sizeof *besides && !has; i++)
+        if (ends_with(path, besides[i].vocab)) {
+            char *merges = beside(path, strlen(path) - strlen(besides[i].vocab), besides[i].merges);
+
+            has = access(merges, F_OK) == 0;
+            free(merges);
+        }
+    return has;
 }
 
 /* Map what belongs to a file: tokenizer_config.json of the directory that it is the tokenizer of, or of a vocabulary's,

@@ -94,15 +94,6 @@ bool tokenizer_is(const void *data, size_t n, const char *path)
     return tokenizer_format_of(&s) && !tokenizer_is_json(&s);
 }
 
-bool tokenizer_is_in(const char *path)
-{
-    struct err err;
-    char *file = tokenizer_file(path, &err);
-
-    free(file);
-    return file != NULL;
-}
-
 /* Is it JSON, where it is no other kind of file? */
 static int check(const void *data, size_t n, const char *name, struct err *err)
 {

@@ -229,7 +229,15 @@ has 'GGUF' gguf format x.gguf
 has 'its keys' 'k 7' key x.gguf
 head -c 40 x.gguf >bad.gguf
 is 'a cut one' 1 '*' 'lminfo: bad.gguf: byte 37: a value that goes beyond the end\n' lminfo bad.gguf
-rm *.gguf *.tiktoken
+mkdir ranks && cp *.tiktoken ranks
+is 'two files of ranks' 1 '*' '~ranks: 2 files are as gpt2.tiktoken: name the one' lminfo ranks
+echo '{"a":0,"b":1,"ab":2}' >x-vocab.json
+echo 'a b' >x-merges.txt
+has 'a vocabulary with its merges' tokenizer format x-vocab.json
+has 'its words' 3 vocab_size x-vocab.json
+echo '{"a":0,' >x-vocab.json
+is 'a damaged one' 1 '*' 'lminfo: x-vocab.json:2: byte 8: unexpected end\n' lminfo x-vocab.json
+rm x-vocab.json x-merges.txt *.gguf *.tiktoken
 
 # the run, and TensorBoard's events in it
 ok 'a longer run' lmtrain -q model=tiny.json tokenizer=tok data=rows.tks train_iters=12 save_interval=10 lr=1e-3 out=runs threads=1

@@ -177,7 +177,7 @@ cp r.tiktoken gpt2.tiktoken
 mkdir two
 cp r.tiktoken two/a.tiktoken
 cp r.tiktoken two/b.tiktoken
-is 'two files of ranks' 1 '' 'lmtokenize: two: 2 files end in .tiktoken, a.tiktoken is one of them: name the file\n' lmtokenize -t two
+is 'two files of ranks' 1 '' 'lmtokenize: two: 2 files are as a.tiktoken: name the one\n' lmtokenize -t two
 is 'ranks of tiktoken' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern gpt2 --from txt --to ids"
 is 'ranks whose file names the pattern' 0 '2 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t gpt2.tiktoken --from txt --to ids"
 is 'an expression' 0 '0 1 3 0\n' '' sh -c "echo 'ab a' | lmtokenize -t r.tiktoken --pattern '.' --from txt --to ids"
