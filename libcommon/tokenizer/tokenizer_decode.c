@@ -382,6 +382,13 @@ const struct tokenizer_step_row tokenizer_decoders[] = {
 };
 const int tokenizer_n_decoders = sizeof tokenizer_decoders / sizeof *tokenizer_decoders;
 
+void tokenizer_add_fuse(struct tokenizer_steps *decoders)
+{
+    static const struct tokenizer_step_row row = { .decode = fuse };
+
+    tokenizer_add_step(decoders, &row, NULL);
+}
+
 /* Without a decoder tokens have a blank between them. */
 static void blanks(const void *args, const struct tokenizer_strings *in, bool inner, struct tokenizer_strings *out)
 {

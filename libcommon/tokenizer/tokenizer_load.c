@@ -180,6 +180,15 @@ static int take_step(struct tokenizer_loader *l, const struct list *list, const 
     return tokenizer_unsupported(l, list->part, v);
 }
 
+static int take_decoder(struct tokenizer_loader *l, const struct list *list, const struct json_value *v)
+{
+    if (each(l, list, v, take_step) < 0)
+        return -1;
+    if (!is_null(v) && !list->steps->n)
+        tokenizer_add_fuse(list->steps);
+    return 0;
+}
+
 static int take_post(struct tokenizer_loader *l, const struct list *list, const struct json_value *v)
 {
     const char *type = tokenizer_type(v);
@@ -330,7 +339,7 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
     t->info.bos = t->info.eos = t->info.pad = TOKENIZER_NONE;
     if (each(l, &normalizer, v[NORMALIZER], take_step) < 0 || each(l, &pretokenizer, v[PRE_TOKENIZER], take_step) < 0 ||
         load_model(l, &part[MODEL]) < 0 || tokenizer_load_added(l, v[ADDED], config) < 0 ||
-        each(l, &decoder, v[DECODER], take_step) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
+        take_decoder(l, &decoder, v[DECODER]) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
         return -1;
     if (tokenizer_make_sets(l->t, l->err) < 0)
         return err_prefix(l->err, "%s: added_tokens", l->name);

@@ -102,6 +102,8 @@ const char *tokenizer_type(const struct json_value *v);
 int tokenizer_unsupported(struct tokenizer_loader *l, const char *part, const struct json_value *v);
 /* Append a step as lminfo shows it: its type and arguments. */
 void tokenizer_describe(const struct json_value *v, struct tokenizer_text *out);
+/* What a Sequence of no decoders is: without any, tokens have a blank between them. */
+void tokenizer_add_fuse(struct tokenizer_steps *decoders);
 void tokenizer_add_step(struct tokenizer_steps *list, const struct tokenizer_step_row *row, void *args);
 
 struct merges_pair;

@@ -122,7 +122,7 @@ put("RobertaProcessing and a template", file(level(["[UNK]", "<s>", "</s>"]), []
 
 # decoders
 PIECES = ["[UNK]", "a", "b", "▁a", "▁", "▁▁x", "##a", "x##y", "a</w>", "</w>", "<pad>", "|", ".", " .", " n't", " do not", " ' ", "Ġa", "é", "Ã", "©", "<0x41>", "<0xE4>", "<0xBD>", "<0xA0>", "<0xFF>", "<0x+A>", "<0xg0>", " ", "中"]
-for d in (None, {"type": "ByteFallback"}, {"type": "Fuse"}, byte_level, seq("decoders", byte_level, {"type": "Replace", "pattern": {"String": "\ufffd"}, "content": "?"}), {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
+for d in (None, {"type": "ByteFallback"}, {"type": "Fuse"}, seq("decoders"), byte_level, seq("decoders", byte_level, {"type": "Replace", "pattern": {"String": "\ufffd"}, "content": "?"}), {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
           {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": True}, {"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "BPEDecoder", "suffix": "</w>"},
           {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True}, {"type": "Strip", "content": "a", "start": 1, "stop": 0},
           seq("decoders", {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0})):
