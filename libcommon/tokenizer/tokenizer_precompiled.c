@@ -66,6 +66,13 @@ static size_t plain(const struct charsmap *c, const char *s, size_t n)
     return i;
 }
 
+/* The text's first character ends at mark, 0 where it is not here; where nothing has come of it, what is at `at` has its place, as
+ * huggingface/tokenizers counts. */
+static size_t move_mark(size_t mark, size_t at, const struct tokenizer_text *out)
+{
+    return mark && mark <= at && !out->n ? at + 1 : mark;
+}
+
 static int rewrite(const void *args, const char *text, size_t n, size_t *first, struct tokenizer_text *out, struct err *err)
 {
     const struct charsmap *c = args;
@@ -73,6 +80,7 @@ static int rewrite(const void *args, const char *text, size_t n, size_t *first, 
 
     (void)err;
     for (size_t at = 0; at < n; at += len) {
+        mark = move_mark(mark, at, out);
         len = at < mark ? 0 : plain(c, text + at, n - at);
         if (len) {
             tokenizer_put(out, text + at, len);
@@ -84,6 +92,7 @@ static int rewrite(const void *args, const char *text, size_t n, size_t *first, 
 
             for (size_t i = at; i < at + len; i += one) {
                 one = (size_t)utf8_decode(text + i, n - i, &cp);
+                mark = move_mark(mark, i, out);
                 if (!put(c, text + i, one, out))
                     tokenizer_put(out, text + i, one);
                 if (i < mark)

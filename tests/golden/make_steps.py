@@ -59,6 +59,8 @@ for t in "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt":
     step(t, {"type": t})
 step("Precompiled", {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap("a", "b")).decode()},
      texts=["a\u0301x a", "a\u1ada", "a\u1acf\u0301", "a\u0897!", "\u0600a", "\U00011a3aa", "a\r\n", "\ra", "xa\u0e33", "a\u200d", "a\U000e0100", "\u1100\u1161a", "a\u0300\u0301\u0302"])
+step("Precompiled that drops, Metaspace first", {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap("a", "")).decode()},
+     {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}, ["ax", "aax", "axy z", "a", "xa", "aa\u0301x", " ax", "a\u1100\u1161x"])
 bert = {"type": "BertNormalizer", "clean_text": False, "handle_chinese_chars": False, "strip_accents": True, "lowercase": True}
 step("Prepend, BertNormalizer", seq("normalizers", {"type": "Prepend", "prepend": "é"}, bert), None, NASTY + ["\u0378=V", "\u0301x", "ÀB", "\x00a", "中a", "É"])
 step("NFD, StripAccents", seq("normalizers", {"type": "NFD"}, {"type": "StripAccents"}))
