@@ -275,8 +275,8 @@ static uint32_t find_eod(const struct run *r)
     struct err err;
 
     if (!n && (id = r->info->eos) == STREAM_NONE)
-        opt_die(&cmd, "%s%sno eos_token in a tokenizer_config.json beside it that is in the vocabulary: which token ends a document?  "
-                      "--eod=TOKEN|ID", tokenizer_path ? tokenizer_path : "", tokenizer_path ? ": " : "");
+        opt_die(&cmd, "%s: no eos_token of a tokenizer_config.json that is in the vocabulary: which token ends a document?  "
+                      "--eod=TOKEN|ID", tokenizer_path ? tokenizer_path : "--eod");
     if (n && strspn(eod_name, "0123456789") < n)
         id = r->tokenizer ? tokenizer_id(r->tokenizer, eod_name, n) : id;
     else if (n && ids_parse(eod_name, n, r->options.limit, &ids.v, &ids.n, &ids.cap, &err) == 0)
@@ -352,16 +352,18 @@ int main(int argc, char **argv)
     struct run r = { 0 };
     struct docs d = { .ctx = &r, .work_size = sizeof(struct work), .begin = begin, .take = take, .write = write_work,
                       .bad = bad, .release = release, .progress = &r.progress };
+    bool reads_stdin = i == argc;
     struct err err, flush;
 
     check_options();
     d.skip = common.on_error == OPT_SKIP;
-    for (int k = i; k < argc; k++)
+    for (int k = i; k < argc; k++) {
+        reads_stdin |= strcmp(argv[k], "-") == 0;
         if (common.output && io_same_file(argv[k], common.output))
             opt_die(&cmd, "%s is both input and output", argv[k]);
-    for (int k = i; tokenizer_path && strcmp(tokenizer_path, "-") == 0 && (k < argc || k == i); k++)
-        if (k == argc || strcmp(argv[k], "-") == 0)
-            opt_die(&cmd, "-t -: standard input cannot be the tokenizer and what is read");
+    }
+    if (reads_stdin && tokenizer_path && strcmp(tokenizer_path, "-") == 0)
+        opt_die(&cmd, "-t -: standard input cannot be the tokenizer and what is read");
     open_tokenizer(&r);
     if (io_create(&r.out, common.output, to == STREAM, &err) < 0)
         die("%s", err.msg);

@@ -288,7 +288,7 @@ static const char *the_pattern(void)
     if (f->given)
         return name;
     if (f->step[1] || *f->step[0] == '{' || f->nfc)
-        opt_die(&cmd, "--pattern: '%s' is more than one expression", name);
+        opt_die(&cmd, "--pattern: '%s' is not one expression alone: it cuts in steps, or normalises", name);
     return f->step[0];
 }
 

@@ -294,10 +294,7 @@ static size_t encode_known(const struct bpe *b, struct bpe_scratch *s, const cha
 
     if (!s->parts.entry)
         wordcache_init(&s->parts);
-    if (room < 16)
-        wordcache_key(part, n, &low, &high);
-    else
-        wordcache_key_16(part, n, &low, &high);
+    wordcache_key(part, n, room, &low, &high);
     e = wordcache_find(&s->parts, low, high);
     if (e) {
         memcpy(out, wordcache_ids(&s->parts, e), e->n * sizeof *out);

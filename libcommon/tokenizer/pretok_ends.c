@@ -272,6 +272,7 @@ static uint64_t contractions(uint64_t starts, uint64_t quotes, const char *text,
     return starts;
 }
 
+/* Bits of the valid_n bytes that surely begin a piece, given that the first does.  So the next two. */
 static inline uint64_t starts_gpt2(const struct pretok *p, const struct masks *m, const char *text, int valid_n)
 {
     struct window w = classes(p, m, text, valid_n, false);

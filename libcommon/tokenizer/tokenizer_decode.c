@@ -384,9 +384,9 @@ const int tokenizer_n_decoders = sizeof tokenizer_decoders / sizeof *tokenizer_d
 
 void tokenizer_add_fuse(struct tokenizer_steps *decoders)
 {
-    static const struct tokenizer_step_row row = { .decode = fuse };
+    static const struct tokenizer_step_row glue = { .decode = fuse };
 
-    tokenizer_add_step(decoders, &row, NULL);
+    tokenizer_add_step(decoders, &glue, NULL);
 }
 
 /* Without a decoder tokens have a blank between them. */

@@ -313,37 +313,36 @@ static char *beside(const char *file, size_t dir_n, const char *name)
     return path;
 }
 
+/* The path of the merges that belong to a vocabulary, by how its name ends, whether they are there or not; free().  NULL: it has
+ * no such name. */
+static char *merges_of(const char *file)
+{
+    for (size_t i = 0; i < sizeof besides / sizeof *besides; i++)
+        if (ends_with(file, besides[i].vocab))
+            return beside(file, strlen(file) - strlen(besides[i].vocab), besides[i].merges);
+    return NULL;
+}
+
 bool tokenizer_has_merges(const char *path)
 {
-    bool has = false;
+    char *merges = merges_of(path);
+    bool has = merges && access(merges, F_OK) == 0;
 
-    for (size_t i = 0; i < sizeof besides / sizeof *besides && !has; i++)
-        if (ends_with(path, besides[i].vocab)) {
-            char *merges = beside(path, strlen(path) - strlen(besides[i].vocab), besides[i].merges);
-
-            has = access(merges, F_OK) == 0;
-            free(merges);
-        }
+    free(merges);
     return has;
 }
 
 /* Map what belongs to a file: tokenizer_config.json of the directory that it is the tokenizer of, or of a vocabulary's,
- * which says nothing alone; the merges beside a vocabulary, by how its name ends. */
+ * which says nothing alone; the merges beside a vocabulary. */
 static int map_others(const char *file, struct io_map *config, struct io_map *merges, struct err *err)
 {
     const char *base = tokenizer_base_name(file);
-    bool vocab = ends_with(file, "vocab.txt");
-    char *name, *dir = tokenizer_dir(file);
+    char *dir = tokenizer_dir(file), *name = merges_of(file);
+    bool vocab = name || ends_with(file, "vocab.txt");
+    int rc = name ? io_map(merges, name, err) : 0;
     struct stat st;
-    int rc = 0;
 
-    for (size_t i = 0; i < sizeof besides / sizeof *besides && rc == 0; i++)
-        if (ends_with(file, besides[i].vocab)) {
-            name = beside(file, strlen(file) - strlen(besides[i].vocab), besides[i].merges);
-            rc = io_map(merges, name, err);
-            free(name);
-            vocab = true;
-        }
+    free(name);
     name = beside(file, (size_t)(base - file), CONFIG);
     if (rc == 0 && (dir || vocab) && stat(name, &st) == 0)
         rc = io_map(config, name, err);

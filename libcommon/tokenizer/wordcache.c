@@ -192,7 +192,7 @@ void wordcache_keys(const struct wordcache *c, struct wordcache_batch *b, const 
             b->high[i] = 0;
             longs++;
         } else {
-            wordcache_key(text + at, len, &b->low[i], &b->high[i]);
+            wordcache_key(text + at, len, n - at, &b->low[i], &b->high[i]);
             b->place[i] += wordcache_hash(b->low[i], b->high[i]) >> c->shift;
         }
         at += len;

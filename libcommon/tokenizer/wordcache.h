@@ -70,13 +70,12 @@ static inline void wordcache_key_16(const char *s, size_t len, uint64_t *low, ui
     *high = (*high & mask[1]) | (uint64_t)len << 56;
 }
 
-/* The same where no more than the piece can be read. */
-static inline void wordcache_key(const char *s, size_t len, uint64_t *low, uint64_t *high)
+/* The same where `room` bytes of s can be read. */
+static inline void wordcache_key(const char *s, size_t len, size_t room, uint64_t *low, uint64_t *high)
 {
     char padded[16] = { 0 };
 
-    memcpy(padded, s, len);
-    wordcache_key_16(padded, len, low, high);
+    wordcache_key_16(room < 16 ? memcpy(padded, s, len) : s, len, low, high);
 }
 
 static inline bool wordcache_is(const struct wordcache_entry *e, uint64_t low, uint64_t high)

@@ -39,7 +39,7 @@ ok 'a regular expression' sh -c "lmvocab -q -n 300 --pattern '.' -o x.json low.t
     grep -qF '\"merges\": []' x.json"
 lmvocab -q -n 300 --pattern gpt2 -o name.json low.txt
 is 'a pattern that is none' 2 '' "~--pattern: 'cl100k' is neither the name" lmvocab -n 300 --pattern cl100k low.txt
-is 'a pattern of many steps' 2 '' "~--pattern: 'deepseek-v3' is more than one" lmvocab -n 300 --pattern deepseek-v3 low.txt
+is 'a pattern of many steps' 2 '' "~--pattern: 'deepseek-v3' is not one expression" lmvocab -n 300 --pattern deepseek-v3 low.txt
 lmvocab -q -n 300 --pattern dbrx -o dbrx.json low.txt
 is 'another name of a pattern' 0 '' '' sh -c 'lmvocab -q -n 300 --pattern cl100k_base low.txt | cmp - dbrx.json'
 ok 'a pattern by its string' lmvocab -q -n 300 -o string.json low.txt \
