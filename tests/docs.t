@@ -20,6 +20,7 @@ for c in $(find "$SRC/tools" -name "*.c" | sort); do
     purpose=$("$t" --dump-options | sed -n 's/^purpose	//p')
     ok "$t: .Nd is the purpose" grep -qxF ".Nd $purpose" "$page"
     ok "$t --help" sh -c "$t --help | grep -q ^example:"
+    ok "$t -h" sh -c "$t -h | grep -q ^example:"
     ok "$t --version" sh -c "$t --version | grep -q lmpipe"
     is "$t: an unknown option exits 2" 2 '' "~usage: $t" "$t" --no-such-option
     for s in EXIT\ STATUS EXAMPLES SEE\ ALSO; do

@@ -22,7 +22,7 @@ static const struct opt common_opts[] = {
     { 'o', "output", OPT_STR, &common_values.output, "FILE", "write to FILE, whole or not at all", 0, 0 },
     { 'q', "quiet", OPT_FLAG, &common_values.quiet, NULL, "no progress, no summary", 0, 0 },
     { 0, "on-error", OPT_CHOICE, &common_values.on_error, "fail|skip|replace", "what to do with a bad record", 0, 0 },
-    { 0, "help", OPT_FLAG, &want_help, NULL, "print this", 0, 0 },
+    { 'h', "help", OPT_FLAG, &want_help, NULL, "print this", 0, 0 },
     { 0, "version", OPT_FLAG, &want_version, NULL, "print the version", 0, 0 },
     { 0, "dump-options", OPT_FLAG, &want_dump, NULL, NULL, 0, 0 },
 };

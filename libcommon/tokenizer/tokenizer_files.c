@@ -46,13 +46,10 @@ bool tokenizer_is_words(const struct tokenizer_source *s)
     return n >= 9 && strcmp(s->name + n - 9, "vocab.txt") == 0;
 }
 
-/* The tree of tokenizer_config.json. */
 static int begin(struct making *m, const struct tokenizer_source *s, struct err *err)
 {
     arena_init(&m->arena);
-    if (s->config)
-        m->config = json_tree(&m->arena, s->config, s->config_n, "tokenizer_config.json", err);
-    return s->config && !m->config ? err_prefix(err, "%s", s->name) : 0;
+    return tokenizer_config_tree(s, &m->arena, &m->config, err);
 }
 
 static int end(struct making *m, struct tokenizer *t, const struct tokenizer_source *s, int rc, struct err *err)
@@ -146,8 +143,13 @@ static int put_merges(struct making *m, const struct tokenizer_source *s, struct
     const char *p = s->merges, *stop = p + s->merges_n, *before = "";
     size_t valid = utf8_valid(p, s->merges_n);
 
-    if (valid < s->merges_n)
-        return err_set(err, "%s: the merges beside it: byte %zu: invalid UTF-8", s->name, valid);
+    if (valid < s->merges_n) {
+        char *name = tokenizer_merges_path(s->name);
+
+        err_set(err, "%s: byte %zu: invalid UTF-8", name ? name : s->name, valid);
+        free(name);
+        return -1;
+    }
     tokenizer_puts(&m->json, "\"merges\":[");
     for (const char *eol; p < stop; p = eol + 1) {
         size_t n;

@@ -351,6 +351,22 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
     return 0;
 }
 
+int tokenizer_config_tree(const struct tokenizer_source *s, struct arena *keep, const struct json_value **config, struct err *err)
+{
+    static const char file[] = "tokenizer_config.json";
+    size_t dir_n = (size_t)(tokenizer_base_name(s->name) - s->name);
+    char *name;
+
+    *config = NULL;
+    if (!s->config)
+        return 0;
+    name = arena_alloc(keep, dir_n + sizeof file);
+    memcpy(name, s->name, dir_n);
+    memcpy(name + dir_n, file, sizeof file);
+    *config = json_tree(keep, s->config, s->config_n, name, err);
+    return *config ? 0 : -1;
+}
+
 bool tokenizer_is_json(const struct tokenizer_source *s)
 {
     struct json j;
@@ -368,13 +384,10 @@ int tokenizer_load(struct tokenizer *t, const struct tokenizer_source *s, struct
     };
     struct tokenizer_loader l = { .t = t, .source = s, .name = s->name, .err = err };
     const struct json_value *settings = NULL;
-    int rc = 0;
+    int rc;
 
     arena_init(&l.scratch);
-    if (s->config) {
-        settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
-        rc = settings ? 0 : err_prefix(err, "%s", s->name);
-    }
+    rc = tokenizer_config_tree(s, &l.scratch, &settings, err);
     if (rc == 0)
         rc = tokenizer_split(&l, s->data, s->n, part, PARTS, NULL) < 0 || load(&l, part, settings) < 0 ? -1 : 0;
     if (rc == 0 && s->cache && !s->cache->found)

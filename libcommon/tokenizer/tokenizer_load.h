@@ -71,11 +71,16 @@ struct tokenizer *tokenizer_load_by(int (*load)(struct tokenizer *t, const struc
 struct tokenizer *tokenizer_parse_source(const struct tokenizer_source *s, struct err *err);
 /* The loader of a file; NULL: it is none. */
 const struct tokenizer_format *tokenizer_format_of(const struct tokenizer_source *s);
+/* The tree of tokenizer_config.json, to *config; NULL where there is none. */
+int tokenizer_config_tree(const struct tokenizer_source *s, struct arena *keep, const struct json_value **config, struct err *err);
 /* What loaders end with: tokenizer_config.json's tree, or NULL; the fingerprint. */
 void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *config);
 
 /* The last part of a path. */
 const char *tokenizer_base_name(const char *path);
+/* The path of the merges that belong to a vocabulary, by how its name ends, whether they are there or not; free().  NULL: it has
+ * no such name. */
+char *tokenizer_merges_path(const char *file);
 
 /* Do the normalizers put U+2581 for each space, and nothing else but one in front (*first)? */
 bool tokenizer_only_bars(const struct tokenizer_steps *list, bool *first);

@@ -313,9 +313,7 @@ static char *beside(const char *file, size_t dir_n, const char *name)
     return path;
 }
 
-/* The path of the merges that belong to a vocabulary, by how its name ends, whether they are there or not; free().  NULL: it has
- * no such name. */
-static char *merges_of(const char *file)
+char *tokenizer_merges_path(const char *file)
 {
     for (size_t i = 0; i < sizeof besides / sizeof *besides; i++)
         if (ends_with(file, besides[i].vocab))
@@ -325,7 +323,7 @@ static char *merges_of(const char *file)
 
 bool tokenizer_has_merges(const char *path)
 {
-    char *merges = merges_of(path);
+    char *merges = tokenizer_merges_path(path);
     bool has = merges && access(merges, F_OK) == 0;
 
     free(merges);
@@ -337,7 +335,7 @@ bool tokenizer_has_merges(const char *path)
 static int map_others(const char *file, struct io_map *config, struct io_map *merges, struct err *err)
 {
     const char *base = tokenizer_base_name(file);
-    char *dir = tokenizer_dir(file), *name = merges_of(file);
+    char *dir = tokenizer_dir(file), *name = tokenizer_merges_path(file);
     bool vocab = name || ends_with(file, "vocab.txt");
     int rc = name ? io_map(merges, name, err) : 0;
     struct stat st;

@@ -248,15 +248,14 @@ int tokenizer_load_ranks(struct tokenizer *t, const struct tokenizer_source *s, 
     const struct tokenizer_family *f;
     const struct json_value *config = NULL;
     struct arena a;
-    int rc = -1;
+    int rc;
 
     f = pattern ? tokenizer_family_of(pattern, &room, err) : tokenizer_family_named(base, strcspn(base, "."));
     if (!f)
         return pattern ? -1 : err_set(err, "%s: ranks of tiktoken, and the name of the file does not tell the pattern: --pattern NAME|REGEX", s->name);
     arena_init(&a);
-    if (s->config)
-        config = json_tree(&a, s->config, s->config_n, "tokenizer_config.json", err);
-    if (config || !s->config) {
+    rc = tokenizer_config_tree(s, &a, &config, err);
+    if (rc == 0) {
         tokenizer_puts(&text, "{");
         put_specials(row, config, &text);
         tokenizer_put_family(f, &text);

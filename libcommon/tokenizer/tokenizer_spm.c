@@ -184,12 +184,13 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     t->info.eos = spm_info(m)->eos;
     t->info.pad = spm_info(m)->pad;
     arena_init(&l.scratch);
-    if (s->config)
-        settings = json_tree(&l.scratch, s->config, s->config_n, "tokenizer_config.json", err);
-    tokenizer_add_step(&t->normalizer, normalizer_of(spm_info(m), settings), m);
-    put_special(m, &json);
-    list = json_tree(&l.scratch, json.v, json.n, s->name, err);
-    rc = !list || (s->config && !settings) ? err_prefix(err, "%s", s->name) : tokenizer_load_added(&l, list, settings);
+    rc = tokenizer_config_tree(s, &l.scratch, &settings, err);
+    if (rc == 0) {
+        tokenizer_add_step(&t->normalizer, normalizer_of(spm_info(m), settings), m);
+        put_special(m, &json);
+        list = json_tree(&l.scratch, json.v, json.n, s->name, err);
+        rc = list ? tokenizer_load_added(&l, list, settings) : -1;
+    }
     if (rc == 0)
         rc = tokenizer_make_sets(t, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
     if (rc == 0) {
