@@ -8,6 +8,18 @@ static bool is_a(const struct json_value *v)
     return v && v->type == JSON_STRING && v->len == 1 && *v->str == 'A';
 }
 
+/* An id of the vocabulary. */
+static bool take_id(const struct tokenizer_loader *l, const struct json_value *v, uint32_t *id)
+{
+    int64_t n;
+
+    if (!v || v->type != JSON_NUMBER || !json_int64(&(struct json_raw){ v->str, v->len, false }, &n) || n < 0 ||
+        n >= l->t->info.vocab_size)
+        return false;
+    *id = (uint32_t)n;
+    return true;
+}
+
 /* What the template puts before (prefix) or behind the text, as ids into out; their number or -1. */
 static int template_ids(struct tokenizer_loader *l, const struct json_value *v, bool prefix, uint32_t *out)
 {
@@ -17,7 +29,10 @@ static int template_ids(struct tokenizer_loader *l, const struct json_value *v, 
 
     for (items = items ? items->child : NULL; items; items = items->next) {
         const struct json_value *token = json_get(json_get(items, "SpecialToken"), "id");
-        const struct json_value *ids = token ? json_get(json_get(special, token->str), "ids") : NULL;
+        const struct json_value *ids = NULL;
+
+        if (token && token->type == JSON_STRING)
+            ids = json_get(json_get(special, token->str), "ids");
 
         if (json_get(items, "Sequence")) {
             if (!before || !is_a(json_get(json_get(items, "Sequence"), "id")))
@@ -28,11 +43,13 @@ static int template_ids(struct tokenizer_loader *l, const struct json_value *v, 
         if (!ids || ids->type != JSON_ARRAY)
             return err_set(l->err, "%s: post_processor: a special token without ids", l->name);
         for (ids = ids->child; ids; ids = ids->next) {
-            if (ids->type != JSON_NUMBER || !(ids->num >= 0) || ids->num >= l->t->info.vocab_size)
+            uint32_t id;
+
+            if (!take_id(l, ids, &id))
                 return err_set(l->err, "%s: post_processor: '%.20s' is not an id of the vocabulary", l->name,
                                ids->str ? ids->str : "");
             if (before == prefix)
-                out[n++] = (uint32_t)ids->num;
+                out[n++] = id;
         }
     }
     return before ? err_set(l->err, "%s: post_processor: a template without the text", l->name) : n;
@@ -91,15 +108,15 @@ static int parse_cls_sep(struct tokenizer_loader *l, const struct json_value *v)
     uint32_t *ids[2];
 
     for (int i = 0; i < 2; i++) {
-        const struct json_value *id = json_at(json_get(v, keys[i]), 1);
         int n = i ? info->n_suffix : info->n_prefix;
+        uint32_t id;
 
-        if (!id || id->type != JSON_NUMBER || !(id->num >= 0) || id->num >= l->t->info.vocab_size)
+        if (!take_id(l, json_at(json_get(v, keys[i]), 1), &id))
             return err_set(l->err, "%s: post_processor: %s is not a token and an id of the vocabulary", l->name, keys[i]);
         ids[i] = arena_calloc(&l->t->arena, (size_t)n + 1, sizeof *ids[i]);
         if (n)
             memcpy(ids[i] + !i, i ? info->suffix : info->prefix, (size_t)n * sizeof *ids[i]);
-        ids[i][i ? n : 0] = (uint32_t)id->num;
+        ids[i][i ? n : 0] = id;
     }
     info->prefix = ids[0];
     info->suffix = ids[1];

@@ -434,6 +434,12 @@ static const struct {
       "added token 'y' has the id 7, not 9" },
     { FILE_OF(ADDED("x", ""), PRE "," DECODER "," MODEL), "{\"added_tokens_decoder\":{\"7\":{\"content\":\"y\"}}}", NULL },
     { FILE_OF(ADDED("x", ""), PRE "," DECODER "," MODEL), "{", "tokenizer_config.json" },
+    { FILE_OF("", PRE "," DECODER "," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+              "[{\"SpecialToken\":{\"id\":[]}},{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"x\":{\"ids\":[1]}}}"), NULL,
+      "a special token without ids" },
+    { FILE_OF("", PRE "," DECODER "," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+              "[{\"SpecialToken\":{\"id\":\"x\"}},{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"x\":{\"ids\":[1.5]}}}"), NULL,
+      "'1.5' is not an id" },
     { FILE_OF("", PRE "," DECODER "," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}"), NULL,
       "a template without the text" },
     { FILE_OF("", PRE "," DECODER "," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
