@@ -66,7 +66,8 @@ static int keep_members(struct tokenizer_loader *l, struct json *j)
 static int split_model(struct tokenizer_loader *l, struct tokenizer_part *part, int n_parts,
                        int (*other)(struct tokenizer_loader *l, struct json *j))
 {
-    for (const struct tokenizer_member *m = l->member; m < l->member + l->n_members; m++) {
+    for (size_t i = 0; i < l->n_members; i++) {
+        const struct tokenizer_member *m = &l->member[i];
         struct tokenizer_part *found = find_part(part, n_parts, &m->key);
 
         if (!found && other && other(l, &(struct json){ .raw = m->key }) < 0)

@@ -3,6 +3,7 @@
 
 #include "train/arch.h"
 #include "train/rope.h"
+#include "tests/fuzz/json_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libcommon/tokenizer/tokenizer_load.h"
+#include "tests/fuzz/json_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,7 +13,7 @@ for f in tests/fuzz/*.c; do
     [ "$t" != replay ] || continue
     case " ${TARGETS:-$t} " in *" $t "*) ;; *) continue ;; esac
     # shellcheck disable=SC2046
-    clang -std=c11 -D_GNU_SOURCE -DLMPIPE_VERSION='"fuzz"' -I. -O1 -g -fsanitize=fuzzer,$san \
+    clang -std=c11 -D_GNU_SOURCE -DLMPIPE_VERSION='"fuzz"' -DLIBFUZZER -I. -O1 -g -fsanitize=fuzzer,$san \
         -fno-sanitize-recover=all -pthread -o "build/fuzz/$t" "$f" build/fuzz/libtrain.a build/fuzz/libcommon.a \
         $(pkg-config --libs libarchive libzstd zlib liblzma) -lbz2 -lm \
         -Wl,--as-needed $(pkg-config --libs ompi-c 2>/dev/null || mpicc --showme:link) || exit 1

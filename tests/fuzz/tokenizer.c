@@ -7,6 +7,7 @@
 #include "libcommon/text/nfc.h"
 #include "libcommon/tokenizer/pretok.h"
 #include "libcommon/tokenizer/tokenizer.h"
+#include "tests/fuzz/json_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
