@@ -19,8 +19,8 @@ static int by_bytes(const void *a, const void *b)
     return (x->token->id > y->token->id) - (x->token->id < y->token->id);
 }
 
-/* What decoders take: a token with normalized:true as the normalizers make it. */
-static int show(struct tokenizer *t, struct tokenizer_added *a, struct err *err)
+/* What the decoders take of a token, and what to look for in a normalised text. */
+static int show(struct tokenizer *t, struct tokenizer_added *a, bool as_is, struct tokenizer_pattern *p, struct err *err)
 {
     struct tokenizer_text room[2] = { 0 };
     const char *normal = a->content;
@@ -30,9 +30,10 @@ static int show(struct tokenizer *t, struct tokenizer_added *a, struct err *err)
     bool plain;
 
     if (rc == 0) {
-        a->shown = normal == a->content ? normal : arena_strndup(&t->arena, normal, n);
-        a->shown_n = n;
-        a->bytes = bytes = arena_alloc(&t->arena, n + 1);
+        *p = (struct tokenizer_pattern){ normal == a->content ? normal : arena_strndup(&t->arena, normal, n), n, a };
+        a->shown = as_is ? a->content : p->s;
+        a->shown_n = as_is ? a->n : p->n;
+        a->bytes = bytes = arena_alloc(&t->arena, a->shown_n + 1);
         a->bytes_n = bpe_unspell(a->shown, n, bytes, &plain);
     }
     free(room[0].v);
@@ -40,7 +41,7 @@ static int show(struct tokenizer *t, struct tokenizer_added *a, struct err *err)
     return rc;
 }
 
-int tokenizer_make_sets(struct tokenizer *t, struct err *err)
+int tokenizer_make_sets(struct tokenizer *t, bool as_is, struct err *err)
 {
     struct tokenizer_set *sets[] = { &t->raw, &t->normal };
 
@@ -51,10 +52,10 @@ int tokenizer_make_sets(struct tokenizer *t, struct err *err)
         struct tokenizer_set *set = sets[a->normalized];
         struct tokenizer_pattern *p = &set->v[set->n];
 
-        if (show(t, a, err) < 0)
+        if (show(t, a, as_is, p, err) < 0)
             return -1;
-        *p = a->normalized ? (struct tokenizer_pattern){ a->shown, a->shown_n, a }
-                           : (struct tokenizer_pattern){ a->content, a->n, a };
+        if (!a->normalized)
+            *p = (struct tokenizer_pattern){ a->content, a->n, a };
         if (!p->n)
             continue;
         set->n++;

@@ -164,8 +164,9 @@ void tokenizer_put_quoted(struct tokenizer_text *out, const char *s, size_t n);
 void tokenizer_spell(const char *s, size_t n, struct tokenizer_text *out);
 bool tokenizer_unspell(const char *s, size_t n, struct tokenizer_text *out);
 
-/* Make the sets from t->added. */
-int tokenizer_make_sets(struct tokenizer *t, struct err *err);
+/* Make the sets from t->added.  Decoders take tokens with normalized:true as the normalizers make them, as huggingface/tokenizers
+ * 0.23.2 has them, or all as they are, as transformers. */
+int tokenizer_make_sets(struct tokenizer *t, bool as_is, struct err *err);
 /* The next token of the set in text[0..n) at or behind `from`, leftmost, then longest: its place and index; or
  * NULL. */
 const struct tokenizer_pattern *tokenizer_find(const struct tokenizer_set *set, const char *text, size_t n, size_t from,

@@ -3,6 +3,7 @@
  * The file is walked once to find its parts; the model, nearly all of it, is then taken by its row with the pull
  * parser, the rest as trees.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -319,6 +320,20 @@ void tokenizer_load_config(struct tokenizer_loader *l, const struct json_value *
         make_fingerprint(l->t);
 }
 
+/* A ByteLevel that is all of the pre-tokenizer, with tokenizer_config.json's add_prefix_space, as transformers gives it that. */
+static const struct json_value *with_prefix_space(struct tokenizer_loader *l, const struct json_value *v, const struct json_value *config)
+{
+    const struct json_value *flag = json_get(config, "add_prefix_space"), *regex = json_get(v, "use_regex");
+    char text[128];
+    int n;
+
+    if (!flag || (flag->type != JSON_TRUE && flag->type != JSON_FALSE) || strcmp(tokenizer_type(v), "ByteLevel") != 0)
+        return v;
+    n = snprintf(text, sizeof text, "{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,\"use_regex\":%s}", is_true(flag) ? "true" : "false",
+                 regex && regex->type == JSON_FALSE ? "false" : "true");
+    return json_tree(&l->scratch, arena_strndup(&l->scratch, text, (size_t)n), (size_t)n, l->name, l->err);
+}
+
 static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const struct json_value *config)
 {
     struct tokenizer *t = l->t;
@@ -337,12 +352,13 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
         if (i != MODEL && part[i].s && !v[i])
             return -1;
     }
+    v[PRE_TOKENIZER] = with_prefix_space(l, v[PRE_TOKENIZER], config);
     t->info.bos = t->info.eos = t->info.pad = TOKENIZER_NONE;
     if (each(l, &normalizer, v[NORMALIZER], take_step) < 0 || each(l, &pretokenizer, v[PRE_TOKENIZER], take_step) < 0 ||
         load_model(l, &part[MODEL]) < 0 || tokenizer_load_added(l, v[ADDED], config) < 0 ||
         take_decoder(l, &decoder, v[DECODER]) < 0 || each(l, &post, v[POST_PROCESSOR], take_post) < 0)
         return -1;
-    if (tokenizer_make_sets(l->t, l->err) < 0)
+    if (tokenizer_make_sets(l->t, config != NULL, l->err) < 0)
         return err_prefix(l->err, "%s: added_tokens", l->name);
     if (t->pretokenizer.n == 1 && (pretok = tokenizer_step_pretok(&t->pretokenizer.v[0])) != NULL)
         t->info.pattern_name = pretok_name(pretok);

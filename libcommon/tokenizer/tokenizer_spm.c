@@ -1,11 +1,15 @@
 /* A SentencePiece .model as a tokenizer: spm.h behind a normalizer step and a model row. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/format/report.h"
 #include "libcommon/tokenizer/spm.h"
 #include "libcommon/tokenizer/tokenizer_cache.h"
+#include "libcommon/tokenizer/tokenizer_family.h"
 #include "libcommon/tokenizer/tokenizer_load.h"
+
+#define EXTRA_MOST 65536
 
 static void release(void *model)
 {
@@ -117,14 +121,13 @@ static const struct tokenizer_step_row *normalizer_of(const struct spm_info *inf
                                                                                                         : &normalizer;
 }
 
-/* Unknown and control pieces as added tokens, as the classes of transformers have them: found in a text only where they
- * are looked for. */
+/* Unknown and control pieces as members of a list of added tokens, as the classes of transformers have them: found in a text only
+ * where they are looked for. */
 static void put_special(const struct spm *m, struct tokenizer_text *json)
 {
     enum spm_type type;
     size_t n;
 
-    tokenizer_puts(json, "[");
     for (uint32_t id = 0; id < spm_info(m)->n_pieces; id++) {
         const char *s = spm_piece(m, id, &n, &type);
 
@@ -134,7 +137,27 @@ static void put_special(const struct spm *m, struct tokenizer_text *json)
         tokenizer_put_quoted(json, s, n);
         tokenizer_puts(json, "}");
     }
-    tokenizer_puts(json, "]");
+}
+
+/* The sentinels that T5Tokenizer has behind the pieces, <extra_id_0> last; the file knows nothing of them. */
+static int put_extra(const struct tokenizer_loader *l, const struct json_value *config, struct tokenizer_text *json)
+{
+    const struct json_value *class = json_get(config, "tokenizer_class");
+    char text[128];
+    int64_t n;
+
+    if (!class || class->type != JSON_STRING || !tokenizer_has_word("T5Tokenizer T5TokenizerFast", class->str, class->len) ||
+        json_get(config, "added_tokens_decoder"))
+        return 0;
+    if (json_get_int(config, "extra_ids", 100, &n, "tokenizer_config.json", l->err) < 0)
+        return err_prefix(l->err, "%s", l->name);
+    if (n < 0 || n > EXTRA_MOST)
+        return err_set(l->err, "%s: tokenizer_config.json: extra_ids is %lld, not within 0..%d", l->name, (long long)n, EXTRA_MOST);
+    while (n--) {
+        snprintf(text, sizeof text, ",{\"special\":true,\"lstrip\":true,\"rstrip\":true,\"content\":\"<extra_id_%d>\"}", (int)n);
+        tokenizer_puts(json, text + (json->n == 1));
+    }
+    return 0;
 }
 
 static bool says(const struct json_value *config, const char *key)
@@ -187,12 +210,17 @@ int tokenizer_load_spm(struct tokenizer *t, const struct tokenizer_source *s, st
     rc = tokenizer_config_tree(s, &l.scratch, &settings, err);
     if (rc == 0) {
         tokenizer_add_step(&t->normalizer, normalizer_of(spm_info(m), settings), m);
+        tokenizer_puts(&json, "[");
         put_special(m, &json);
+        rc = put_extra(&l, settings, &json);
+        tokenizer_puts(&json, "]");
+    }
+    if (rc == 0) {
         list = json_tree(&l.scratch, json.v, json.n, s->name, err);
         rc = list ? tokenizer_load_added(&l, list, settings) : -1;
     }
     if (rc == 0)
-        rc = tokenizer_make_sets(t, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
+        rc = tokenizer_make_sets(t, settings != NULL, err) < 0 ? err_prefix(err, "%s: added_tokens_decoder", s->name) : 0;
     if (rc == 0) {
         put_around(t, spm_info(m), settings);
         tokenizer_load_config(&l, settings);

@@ -34,6 +34,35 @@ done
 is 'add_bos_token:false' 2 '' '~--bos: the tokenizer puts nothing in front' sh -c "cp $spm/bpe.model spm/tokenizer.model; echo '{\"add_bos_token\":false}' >spm/tokenizer_config.json; lmtokenize -t spm --bos"
 is '--special error' 1 '' "~special token '<s>' in the text" sh -c "echo 'a<s>' | lmtokenize -t $spm/bpe.model --from txt --special error --to ids"
 
+# what transformers takes from tokenizer_config.json: T5Tokenizer's sentinels, behind the pieces and the last first, with the spaces
+# around them; a ByteLevel's add_prefix_space; special tokens that -d leaves out, whose normal form tokenizers 0.23.2 writes
+mkdir t5 prefix shown
+cp $spm/unigram.model t5/spiece.model
+sentinels() { echo "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":$1}" >t5/tokenizer_config.json; }
+sentinels 3
+pieces=$(lminfo --json $spm/unigram.model | sed 's/.*"vocab_size":\([0-9]*\).*/\1/')
+first=$(echo a | lmtokenize -t $spm/unigram.model --from txt --to ids)
+is 'the sentinels of T5Tokenizer' 0 "$first $((pieces + 2)) $pieces $first\n" '' sh -c "echo 'a <extra_id_0>  <extra_id_2> a' | lmtokenize -t t5 --from txt --special parse --to ids"
+is 'as many as extra_ids says' 0 "$((pieces + 3))\n" '' sh -c 'lminfo --json t5 | sed "s/.*\"vocab_size\":\([0-9]*\).*/\1/"'
+sentinels -1
+is 'no number of them' 1 '' '~extra_ids is -1, not within 0..65536' sh -c 'echo a | lmtokenize -t t5 --from txt'
+cat >prefix/tokenizer.json <<'END'
+{"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"decoder":{"type":"ByteLevel"},
+"model":{"type":"BPE","vocab":{"h":0,"\u0120":1,"\u0120h":2},"merges":["\u0120 h"]}}
+END
+is 'a ByteLevel without add_prefix_space' 0 '0\n' '' sh -c 'echo h | lmtokenize -t prefix --from txt --to ids'
+echo '{"add_prefix_space":true}' >prefix/tokenizer_config.json
+is 'with that of the config' 0 '2\n' '' sh -c 'echo h | lmtokenize -t prefix --from txt --to ids'
+ok 'which lminfo tells' sh -c 'lminfo prefix | grep -q "^pre_tokenizer.*add_prefix_space true"'
+cat >shown/tokenizer.json <<'END'
+{"added_tokens":[{"id":1,"content":"<s>","special":true,"normalized":true}],"normalizer":{"type":"Prepend","prepend":"_"},
+"decoder":{"type":"Fuse"},"model":{"type":"WordLevel","unk_token":"u","vocab":{"_a":0,"<s>":1,"u":2}}}
+END
+is 'a special token with normalized:true' 0 '_<s>_a\n' '' sh -c 'echo 1 0 | lmtokenize -d -t shown --from ids --to txt'
+echo '{}' >shown/tokenizer_config.json
+is 'and with a tokenizer_config.json' 0 '_a\n' '' sh -c 'echo 1 0 | lmtokenize -d -t shown --from ids --to txt'
+is 'and asked for' 0 '<s>_a\n' '' sh -c 'echo 1 0 | lmtokenize -d --special parse -t shown --from ids --to txt'
+
 # Mistral's tekken.json, as mistral_common reads it (make_tekken.py)
 sed 's/.*"ids":\[\([^]]*\)\].*/\1/; s/,/ /g' $tok/tekken.jsonl >want
 ok 'tekken.json' sh -c "[ -s want ] && lmtokenize -t $tok/tekken.json --to ids $tok/tekken.jsonl | cmp - want"
