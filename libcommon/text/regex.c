@@ -234,7 +234,7 @@ static bool word_at(const struct machine *m, size_t p)
     if (p >= m->n)
         return false;
     take(m, p, &cp);
-    return unicode_word(cp) || regex_latin_word(cp);
+    return unicode_word(cp) || (m->re->rust ? regex_rust_word(cp) : regex_latin_word(cp));
 }
 
 static bool holds(const struct machine *m, enum regex_assertion a, size_t p)
@@ -245,7 +245,7 @@ static bool holds(const struct machine *m, enum regex_assertion a, size_t p)
 
     switch (a) {
     case REGEX_LINE_BEGIN:
-        return p == 0 || (p < n && t[p - 1] == '\n');
+        return p == 0 || ((p < n || m->re->rust) && t[p - 1] == '\n');
     case REGEX_LINE_END:
         return p == n || t[p] == '\n';
     case REGEX_TEXT_BEGIN:

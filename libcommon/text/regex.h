@@ -32,7 +32,9 @@ struct regex;
 
 /* pattern: n bytes of UTF-8, not kept.  NULL: "pattern: byte 7: what is wrong". */
 struct regex *regex_new(const char *pattern, size_t n, struct err *err);
-/* The same where tiktoken's fancy-regex differs: ^ and $ are the ends of the text, x{m,n}+ is possessive, x{n}? lazy. */
+/* The same where tiktoken's fancy-regex differs: ^ and $ are the ends of the text, but with (?m); (?s) is what (?m) is above; x{m,n}+
+ * is possessive, x{n}? lazy; [a--b] is a difference, ~~ an error; [[:alpha:]] and its like are of ASCII; case is folded one for one;
+ * \w and \b have U+200C and U+200D, and not U+00B2 and its like. */
 struct regex *regex_new_rust(const char *pattern, size_t n, struct err *err);
 void regex_free(struct regex *re);
 

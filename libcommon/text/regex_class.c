@@ -14,10 +14,19 @@ static int fail(const char **error, const char *what)
     return -1;
 }
 
-/* Add a property by its name; '^' in front or `negative` turns it round. */
-static int add_property(struct regex_set *s, const char *name, size_t n, bool negative, bool bracket)
+/* Word characters that the table of Unicode does not have. */
+static void add_words(struct regex_set *s, unsigned how)
 {
-    bool latin;
+    for (uint32_t cp = 0x80; !(how & (REGEX_IN_BRACKET | REGEX_RUST)) && cp < 0x100; cp++)
+        if (regex_latin_word(cp))
+            regex_set_add(s, cp, cp);
+    for (uint32_t cp = 0x200c; how & REGEX_RUST && regex_rust_word(cp); cp++)
+        regex_set_add(s, cp, cp);
+}
+
+/* Add a property by its name; '^' in front or `negative` turns it round. */
+static int add_property(struct regex_set *s, const char *name, size_t n, bool negative, unsigned how)
+{
     struct regex_set t = { 0 };
 
     if (n && *name == '^') {
@@ -25,14 +34,12 @@ static int add_property(struct regex_set *s, const char *name, size_t n, bool ne
         name++;
         n--;
     }
-    latin = !bracket && unicode_same_name(name, n, "word");
     t.r = unicode_ranges(name, n, &t.n);
     if (!t.r)
         return -1;
     t.cap = t.n;
-    for (uint32_t cp = 0x80; latin && cp < 0x100; cp++)
-        if (regex_latin_word(cp))
-            regex_set_add(&t, cp, cp);
+    if (unicode_same_name(name, n, "word"))
+        add_words(&t, how);
     regex_set_sort(&t);
     if (negative)
         regex_set_negate(&t);
@@ -82,21 +89,19 @@ static int code_point(const char **p, const char *end, char kind, uint32_t *cp, 
 }
 
 /* \p{Name}: *p behind the p. */
-static int property(struct regex_set *set, const char **p, const char *end, bool negative, bool bracket,
-                    const char **error)
+static int property(struct regex_set *set, const char **p, const char *end, bool negative, unsigned how, const char **error)
 {
     const char *name = *p + 1, *close;
 
     if (*p == end || **p != '{' || !(close = memchr(name, '}', (size_t)(end - name))))
         return fail(error, "\\p wants {Name}");
-    if (add_property(set, name, (size_t)(close - name), negative, bracket) < 0)
+    if (add_property(set, name, (size_t)(close - name), negative, how) < 0)
         return fail(error, "a property that is not known");
     *p = close + 1;
     return 1;
 }
 
-int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char *end, bool bracket,
-                 const char **error)
+int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char *end, unsigned how, const char **error)
 {
     static const struct {
         char c;
@@ -116,7 +121,7 @@ int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (c == sets[i].c) {
             ++*p;
-            add_property(set, sets[i].name, strlen(sets[i].name), sets[i].negative, bracket);
+            add_property(set, sets[i].name, strlen(sets[i].name), sets[i].negative, how);
             return 1;
         }
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -127,7 +132,7 @@ int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char
         }
     if (c == 'p' || c == 'P') {
         ++*p;
-        return property(set, p, end, c == 'P', bracket, error);
+        return property(set, p, end, c == 'P', how, error);
     }
     if (c == 'x' || c == 'u') {
         ++*p;
@@ -149,14 +154,15 @@ int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char
     return n ? 0 : fail(error, "invalid UTF-8");
 }
 
-/* One level of [ ]: what its bytes add up to, between the && of it. */
+/* One level of [ ]: what its bytes add up to, between the && (of Rust also --) of it. */
 struct level {
-    struct regex_set sum, all; /* since the last &&; of all before it */
-    bool negative, cut, empty;
+    struct regex_set sum, all; /* since the last one; of all before it */
+    char cut;                  /* '&', '-'; 0: there was none */
+    bool negative, empty;
 };
 
 /* [:name:] at *p: 1 taken, 0 there is none. */
-static int posix(struct regex_set *s, const char **p, const char *end)
+static int posix(struct regex_set *s, const char **p, const char *end, unsigned how)
 {
     static const char *const names[] = { "alpha", "alnum", "blank", "cntrl", "digit", "graph", "lower",
                                          "print", "space", "upper", "xdigit", "word", "ascii", "punct" };
@@ -174,11 +180,18 @@ static int posix(struct regex_set *s, const char **p, const char *end)
         return 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == n && !memcmp(names[i], name, n)) {
-            struct regex_set t = { 0 };
+            struct regex_set t = { 0 }, ascii = { 0 };
 
-            add_property(&t, name, n, false, true);
+            add_property(&t, name, n, false, REGEX_IN_BRACKET);
             if (!strcmp(names[i], "punct"))
-                add_property(&t, "S", 1, false, true);
+                add_property(&t, "S", 1, false, REGEX_IN_BRACKET);
+            if (how & REGEX_RUST) {
+                regex_set_add(&ascii, 0, 127);
+                regex_set_sort(&ascii);
+                regex_set_sort(&t);
+                regex_set_intersect(&t, &ascii);
+                regex_set_free(&ascii);
+            }
             if (negative)
                 regex_set_negate(&t);
             regex_set_union(s, &t);
@@ -189,13 +202,21 @@ static int posix(struct regex_set *s, const char **p, const char *end)
     return 0;
 }
 
-/* Close a level: its set into *out. */
-static void finish(struct level *l, struct regex_set *out, bool fold)
+/* What came since the last && or -- and what was before it become one, the sum. */
+static void join(struct level *l)
 {
     regex_set_sort(&l->sum);
+    if (l->cut == '-')
+        regex_set_negate(&l->sum);
     if (l->cut)
         regex_set_intersect(&l->sum, &l->all);
     regex_set_free(&l->all);
+}
+
+/* Close a level: its set into *out. */
+static void finish(struct level *l, struct regex_set *out, bool fold)
+{
+    join(l);
     if (fold)
         regex_set_fold(&l->sum);
     if (l->negative)
@@ -205,7 +226,7 @@ static void finish(struct level *l, struct regex_set *out, bool fold)
 }
 
 /* A character or set at *p, neither bracket nor &&: as regex_escape(). */
-static int element(struct regex_set *set, uint32_t *cp, const char **p, const char *end, const char **error)
+static int element(struct regex_set *set, uint32_t *cp, const char **p, const char *end, unsigned how, const char **error)
 {
     int n;
 
@@ -215,7 +236,7 @@ static int element(struct regex_set *set, uint32_t *cp, const char **p, const ch
             *cp = '\b';
             return 0;
         }
-        return regex_escape(set, cp, p, end, true, error);
+        return regex_escape(set, cp, p, end, how | REGEX_IN_BRACKET, error);
     }
     n = utf8_decode(*p, (size_t)(end - *p), cp);
     *p += n;
@@ -223,22 +244,23 @@ static int element(struct regex_set *set, uint32_t *cp, const char **p, const ch
 }
 
 /* Does a '-' at p stand between two characters? */
-static bool is_range(const char *p, const char *end)
+static bool is_range(const char *p, const char *end, unsigned how)
 {
-    return end - p > 1 && *p == '-' && p[1] != ']' && p[1] != '[' && !(end - p > 2 && p[1] == '&' && p[2] == '&');
+    return end - p > 1 && *p == '-' && p[1] != ']' && p[1] != '[' && !(end - p > 2 && p[1] == '&' && p[2] == '&') &&
+           !(how & REGEX_RUST && p[1] == '-');
 }
 
-static int characters(struct level *l, const char **p, const char *end, const char **error)
+static int characters(struct level *l, const char **p, const char *end, unsigned how, const char **error)
 {
     uint32_t a, b;
-    int rc = element(&l->sum, &a, p, end, error);
+    int rc = element(&l->sum, &a, p, end, how, error);
 
     if (rc)
         return rc < 0 ? -1 : 0;
-    if (is_range(*p, end)) {
+    if (is_range(*p, end, how)) {
         const char *dash = (*p)++;
 
-        rc = element(&l->sum, &b, p, end, error);
+        rc = element(&l->sum, &b, p, end, how, error);
         if (rc < 0)
             return -1;
         if (rc) {
@@ -264,7 +286,15 @@ static void open_level(struct level *l, const char **p, const char *end)
     l->empty = true;
 }
 
-static int levels(struct level *level, int *top, struct regex_set *out, const char **p, const char *end, bool fold,
+/* Two bytes that stand between sets: && of both, -- and ~~ of Rust alone.  0: there are none. */
+static char operation(const char *p, const char *end, unsigned how)
+{
+    bool twice = end - p > 1 && p[0] == p[1];
+
+    return twice && (*p == '&' || (how & REGEX_RUST && (*p == '-' || *p == '~'))) ? *p : 0;
+}
+
+static int levels(struct level *level, int *top, struct regex_set *out, const char **p, const char *end, unsigned how,
                   const char **error)
 {
     open_level(&level[0], p, end);
@@ -277,37 +307,37 @@ static int levels(struct level *level, int *top, struct regex_set *out, const ch
             if (l->empty)
                 return fail(error, "an empty [ ]");
             ++*p;
-            finish(l, *top ? &level[*top - 1].sum : out, fold && !*top);
+            finish(l, *top ? &level[*top - 1].sum : out, how & REGEX_FOLDED && !*top);
             if ((*top)-- == 0)
                 return 0;
             continue;
         }
         l->empty = false;
         if (**p == '[') {
-            if (posix(&l->sum, p, end))
+            if (posix(&l->sum, p, end, how))
                 continue;
             if (*top + 1 == CLASS_DEPTH)
                 return fail(error, "[ ] nested too deeply");
             ++*p;
             open_level(&level[++*top], p, end);
-        } else if (end - *p > 1 && (*p)[0] == '&' && (*p)[1] == '&') {
-            *p += 2;
-            if (l->cut)
-                regex_set_intersect(&l->sum, &l->all);
-            regex_set_free(&l->all);
+        } else if (operation(*p, end, how)) {
+            join(l);
             l->all = l->sum;
             memset(&l->sum, 0, sizeof l->sum);
-            l->cut = true;
-        } else if (characters(l, p, end, error) < 0) {
+            l->cut = **p;
+            if (l->cut == '~')
+                return fail(error, "~~ in [ ] is not supported");
+            *p += 2;
+        } else if (characters(l, p, end, how, error) < 0) {
             return -1;
         }
     }
 }
 
-int regex_class(struct regex_set *out, const char **p, const char *end, bool fold, const char **error)
+int regex_class(struct regex_set *out, const char **p, const char *end, unsigned how, const char **error)
 {
     struct level level[CLASS_DEPTH];
-    int top = 0, rc = levels(level, &top, out, p, end, fold, error);
+    int top = 0, rc = levels(level, &top, out, p, end, how, error);
 
     for (; rc < 0 && top >= 0; top--) {
         regex_set_free(&level[top].sum);

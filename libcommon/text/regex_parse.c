@@ -20,7 +20,7 @@ struct parser {
     const char *start, *p, *end;
     const char *error; /* what is wrong at p */
     int depth;
-    bool fold, dot_all, extended;
+    bool fold, dot_all, extended, lines; /* lines: of Rust, ^ and $ stand at every line */
     uint32_t groups, backref;
 };
 
@@ -58,9 +58,26 @@ static struct regex_node *assertion(struct parser *s, enum regex_assertion a)
     return n;
 }
 
+static struct regex_node *set_node(struct parser *s, struct regex_set *set);
+
+/* How sets are read here. */
+static unsigned how_sets(const struct parser *s)
+{
+    return (s->fold ? REGEX_FOLDED : 0) | (s->re->rust ? REGEX_RUST : 0);
+}
+
+/* Of Rust, case is folded one for one. */
 static struct regex_node *character(struct parser *s, uint32_t cp)
 {
-    struct regex_node *n = new_node(s, REGEX_STRING);
+    struct regex_set set = { 0 };
+    struct regex_node *n;
+
+    if (s->fold && s->re->rust) {
+        regex_set_add(&set, cp, cp);
+        regex_set_fold(&set);
+        return set_node(s, &set);
+    }
+    n = new_node(s, REGEX_STRING);
 
     n->cp = arena_alloc(s->arena, sizeof *n->cp);
     *n->cp = cp;
@@ -114,10 +131,10 @@ static struct regex_node *class_node(struct parser *s)
 {
     struct regex_set set = { 0 };
     struct regex_node *n, **tail;
-    bool strings = s->fold && s->end - s->p > 1 && s->p[1] != '^';
+    bool strings = s->fold && !s->re->rust && s->end - s->p > 1 && s->p[1] != '^';
 
     s->p++;
-    if (regex_class(&set, &s->p, s->end, s->fold, &s->error) < 0) {
+    if (regex_class(&set, &s->p, s->end, how_sets(s), &s->error) < 0) {
         regex_set_free(&set);
         return NULL;
     }
@@ -182,14 +199,14 @@ static struct regex_node *escape(struct parser *s)
     }
     if (c >= '1' && c <= '9' && (n = backref(s)))
         return n;
-    rc = regex_escape(&set, &cp, &s->p, s->end, false, &s->error);
+    rc = regex_escape(&set, &cp, &s->p, s->end, how_sets(s), &s->error);
     return rc < 0 ? NULL : rc ? set_node(s, &set) : character(s, cp);
 }
 
 /* Up to the closing parenthesis of a group, whose options end there. */
 static struct regex_node *group_body(struct parser *s)
 {
-    bool fold = s->fold, dot_all = s->dot_all, extended = s->extended;
+    bool fold = s->fold, dot_all = s->dot_all, extended = s->extended, lines = s->lines;
     struct regex_node *n;
 
     if (++s->depth > DEPTH)
@@ -204,6 +221,7 @@ static struct regex_node *group_body(struct parser *s)
     s->fold = fold;
     s->dot_all = dot_all;
     s->extended = extended;
+    s->lines = lines;
     return n;
 }
 
@@ -220,7 +238,7 @@ static struct regex_node *capture(struct parser *s)
 /* (?imx-imx) holds to the end of the group around it, (?imx-imx:...) in its own. */
 static struct regex_node *options(struct parser *s)
 {
-    bool fold = s->fold, dot_all = s->dot_all, extended = s->extended, on = true;
+    bool fold = s->fold, dot_all = s->dot_all, extended = s->extended, lines = s->lines, on = true;
     struct regex_node *n;
 
     for (; s->p < s->end && *s->p != ')' && *s->p != ':'; s->p++) {
@@ -228,8 +246,10 @@ static struct regex_node *options(struct parser *s)
             on = false;
         else if (*s->p == 'i')
             s->fold = on;
-        else if (*s->p == 'm')
+        else if (*s->p == (s->re->rust ? 's' : 'm'))
             s->dot_all = on;
+        else if (*s->p == 'm')
+            s->lines = on;
         else if (*s->p == 'x')
             s->extended = on;
         else
@@ -248,6 +268,7 @@ static struct regex_node *options(struct parser *s)
     s->fold = fold;
     s->dot_all = dot_all;
     s->extended = extended;
+    s->lines = lines;
     return n;
 }
 
@@ -326,10 +347,10 @@ static struct regex_node *atom(struct parser *s)
         return any(s, s->dot_all);
     case '^':
         s->p++;
-        return assertion(s, s->re->rust ? REGEX_TEXT_BEGIN : REGEX_LINE_BEGIN);
+        return assertion(s, s->re->rust && !s->lines ? REGEX_TEXT_BEGIN : REGEX_LINE_BEGIN);
     case '$':
         s->p++;
-        return assertion(s, s->re->rust ? REGEX_TEXT_END : REGEX_LINE_END);
+        return assertion(s, s->re->rust && !s->lines ? REGEX_TEXT_END : REGEX_LINE_END);
     case '*':
     case '+':
     case '?':

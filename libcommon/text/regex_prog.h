@@ -41,6 +41,12 @@ static inline bool regex_latin_word(uint32_t cp)
     return cp == 0xb2 || cp == 0xb3 || cp == 0xb9 || (cp >= 0xbc && cp <= 0xbe);
 }
 
+/* Rust has Join_Control among them (UTS 18, annex C). */
+static inline bool regex_rust_word(uint32_t cp)
+{
+    return cp == 0x200c || cp == 0x200d;
+}
+
 enum regex_kind {
     REGEX_EMPTY,
     REGEX_STRING, /* cp[0..n), fold: but for case */
@@ -132,10 +138,13 @@ uint32_t regex_add_set(struct regex *re, struct regex_set *s);
 
 /* A tree in the arena, sets in re.  NULL on error. */
 struct regex_node *regex_parse(struct regex *re, struct arena *a, const char *pattern, size_t n, struct err *err);
+/* How sets are read. */
+enum { REGEX_IN_BRACKET = 1, REGEX_FOLDED = 2, REGEX_RUST = 4 };
+
 /* Class behind its '[' at *p: moves *p behind its ']'.  -1: *error says what is wrong at *p. */
-int regex_class(struct regex_set *out, const char **p, const char *end, bool fold, const char **error);
+int regex_class(struct regex_set *out, const char **p, const char *end, unsigned how, const char **error);
 /* A backslash at *p, in a bracket or outside: 1 a set (*set is filled), 0 a code point, -1 an error. */
-int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char *end, bool bracket, const char **error);
+int regex_escape(struct regex_set *set, uint32_t *cp, const char **p, const char *end, unsigned how, const char **error);
 /* The program of a tree.  -1: it is too large. */
 int regex_emit(struct regex *re, const struct regex_node *tree, struct err *err);
 
