@@ -157,7 +157,7 @@ int template_case(struct template_run *r, const struct value *v, enum template_c
         int n = utf8_decode(p, (size_t)(end - p), &cp), to = how == TEMPLATE_UPPER ? UP : DOWN;
 
         if (how == TEMPLATE_SWAP)
-            to = map(cp, DOWN) == cp ? UP : DOWN;
+            to = map(cp, DOWN) == cp && unicode_category(cp) != UNICODE_LU ? UP : DOWN;
         else if (how != TEMPLATE_UPPER && how != TEMPLATE_LOWER && start)
             to = UP;
         if (to == DOWN && cp == 0x3a3 && final_sigma(v->u.s, p, end))

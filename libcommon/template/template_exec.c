@@ -115,12 +115,14 @@ static int filter(struct template_run *r, const struct node *n, struct scope *ar
     return rc;
 }
 
-/* The loop over its elements, in scopes within l->scope. */
+/* The loop over its elements, in scopes within l->scope.  The else is for a loop of which no round came to its end, be it that there
+ * was none: continue and break pass over what Jinja2 knows it by. */
 static int run_loop(struct template_run *r, struct loop *l)
 {
     const struct node *n = l->node;
     struct value loop = { .kind = V_LOOP, .u.loop = l };
     struct scope *s = template_scope(r, l->scope), *before = r->scope;
+    bool ended = false;
     int rc = 0;
 
     for (l->at = 0; rc >= 0 && rc != EXEC_BREAK && l->at < l->n; l->at++) {
@@ -130,8 +132,9 @@ static int run_loop(struct template_run *r, struct loop *l)
         r->scope = s;
         template_bind(r, s, r->t->loop, &loop);
         rc = template_assign(r, n->params, &l->v[l->at]) < 0 ? -1 : template_exec(r, n->list);
+        ended |= rc == 0;
     }
-    if (rc >= 0 && !l->n && n->other) {
+    if (rc >= 0 && !ended && n->other) {
         r->scope = template_scope(r, l->scope);
         rc = template_exec(r, n->other);
     } else if (rc > 0) {

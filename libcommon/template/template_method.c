@@ -352,7 +352,6 @@ static int do_zfill(struct template_run *r, const struct call *c, struct value *
 /* A row without fn is there for Python, so that it hides a key of its name; for templates it is not to be called. */
 const struct row template_methods[] = {
     { "capitalize", do_capitalize, "", 1 << V_STRING },
-    { "casefold", do_lower, "", 1 << V_STRING },
     { "center", do_center, "width,fillchar=", 1 << V_STRING },
     { "count", do_count, "sub,start=,end=", 1 << V_STRING },
     { "encode", NULL, "*", 1 << V_STRING },

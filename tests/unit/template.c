@@ -65,6 +65,8 @@ static const struct {
     { "{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}", "3210", NULL },
     { "{% macro f() %}{{ x }}{% endmacro %}{% set x = 1 %}{{ f() }}{% set x = 2 %}{{ f() }}", "12", NULL },
     { "{% filter upper %}a{{ s }}{% endfilter %}{% with x = 1, y = 2 %}{{ x + y }}{% endwith %}{{ x }}", "AH\303\211LLO3", NULL },
+    { "{% for x in [1, 2] %}{% continue %}{% else %}E{% endfor %}{% for x in [1, 2] %}{{ x }}{% break %}{% else %}E{% endfor %}", "E1E", NULL },
+    { "{% for x in [1, 2] %}{% if x == 2 %}{% break %}{% endif %}{{ x }}{% else %}E{% endfor %}{{ '\xc4\xb0x'.swapcase() }}", "1i\xcc\x87X", NULL },
     { "{% for x in [1, [2, [3]]] recursive %}{{ loop.depth }}{% if x is number %}{{ x }}{% else %}({{ loop(x) }}){% endif %}{% endfor %}", "111(222(33))", NULL },
     { "{% for x in 'aab' %}{{ loop.changed(x) }}{{ loop.cycle(1, 2) }}{{ loop.previtem }}{{ loop.nextitem }} {% endfor %}", "True1a False2ab True1a ", NULL },
     { "{{ 'a' 'b' \"c\" }} {{ '\\t\\x41\\u00e9\\101\\q' }}", "abc \tA\303\251A\\q", NULL },
