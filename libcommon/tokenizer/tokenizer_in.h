@@ -85,6 +85,7 @@ struct tokenizer_model_row {
     uint32_t (*id)(const void *model, const char *s, size_t n); /* by spelling; TOKENIZER_NONE */
     /* The token of an id, or NULL.  *bytes: these are its bytes, not the characters that spell them. */
     const char *(*token)(const void *model, uint32_t id, size_t *n, bool *bytes);
+    bool (*is_added)(const void *model, uint32_t id); /* would tokenizer.json have it among its added tokens?  May be NULL */
     /* Append the text of ids; NULL: the list of decoders does it. */
     void (*decode)(const void *model, const uint32_t *ids, size_t n, struct tokenizer_text *out);
     void (*report)(const void *model, struct report *r); /* may be NULL */

@@ -281,7 +281,8 @@ static void make_fingerprint(struct tokenizer *t)
 
     hash_sha256_init(&h);
     for (uint32_t id = 0; id < t->n_ids; id++) {
-        const char *token = tokenizer_added_token(t, id) ? NULL : tokenizer_bytes(t, id, &n);
+        bool added = tokenizer_added_token(t, id) || (t->model->is_added && t->model->is_added(t->model_data, id));
+        const char *token = added ? NULL : tokenizer_bytes(t, id, &n);
 
         if (token) {
             uint8_t head[8];

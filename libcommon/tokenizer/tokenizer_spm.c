@@ -58,6 +58,14 @@ static const char *token(const void *model, uint32_t id, size_t *n, bool *bytes)
     return spm_bytes(model, id, n);
 }
 
+static bool is_added(const void *model, uint32_t id)
+{
+    enum spm_type type;
+    size_t n;
+
+    return spm_piece(model, id, &n, &type) && type == SPM_USER_DEFINED;
+}
+
 static void report(const void *model, struct report *r)
 {
     const struct spm_info *info = spm_info(model);
@@ -87,6 +95,7 @@ static const struct tokenizer_model_row row = {
     .encode = encode,
     .id = id_of,
     .token = token,
+    .is_added = is_added,
     .report = report,
     .decode = decode,
 };

@@ -110,6 +110,11 @@ is 'and the other way' 2 '' '~--special is not for this --type' lmvocab --type u
 is 'an option of Unigram' 2 '' '~--num-sub-iterations is not for this --type' lmvocab --type sp-bpe -n 300 --num-sub-iterations 3 low.txt
 is 'coverage' 2 '' '~--character-coverage: 0.5 is not within 0.98..1' lmvocab --type unigram -n 300 --character-coverage 0.5 low.txt
 is 'a shrinking factor' 2 '' '~--shrinking-factor: 1 is not within 0.5..0.95' lmvocab --type unigram -n 300 --shrinking-factor 1 low.txt
+for form in json model; do
+    lmvocab -q --type sp-bpe -n 60 --user-defined-symbols '<x>,lo' -o users.$form low.txt 2>/dev/null
+    lminfo users.$form | grep ^fingerprint >fingerprint.$form
+done
+ok 'a symbol changes no fingerprint between .json and .model' sh -c '[ -s fingerprint.json ] && cmp fingerprint.json fingerprint.model'
 is 'a symbol twice' 2 '' "~--user-defined-symbols: 'a' is given twice" lmvocab --type sp-bpe -n 300 --control-symbols a --user-defined-symbols b,a low.txt
 is 'an empty symbol' 2 '' '~--control-symbols: an empty string' lmvocab --type sp-bpe -n 300 --control-symbols a, low.txt
 is 'ids that meet' 2 '' '~<unk> and <s> have the same id, 1' lmvocab --type sp-bpe -n 300 --unk-id 1 low.txt
