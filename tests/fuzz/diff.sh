@@ -36,7 +36,9 @@ from tokenizers import BertWordPieceTokenizer
 BertWordPieceTokenizer(sys.argv[1]).save(sys.argv[2])
 EOF
 for m in llama2 mistral-v0.3 phi-3 t5 gpt2 qwen2.5 llama3.1 deepseek-coder deepseek-v3; do
-    hf "$m.json" "$T/$m/tokenizer.json"
+    mkdir "$tmp/$m" # without a tokenizer_config.json, which the package does not read
+    cp "$T/$m/tokenizer.json" "$tmp/$m"
+    hf "$m.json" "$tmp/$m/tokenizer.json"
 done
 hf bert.txt "$tmp/bert.json" "$T/bert/vocab.txt"
 hf bert.json "$tmp/bert.json"
