@@ -278,12 +278,16 @@ static int characters(struct level *l, const char **p, const char *end, unsigned
     return 0;
 }
 
-static void open_level(struct level *l, const char **p, const char *end)
+static void open_level(struct level *l, const char **p, const char *end, unsigned how)
 {
     memset(l, 0, sizeof *l);
     l->negative = *p < end && **p == '^';
     *p += l->negative;
     l->empty = true;
+    for (; how & REGEX_RUST && *p < end && **p == '-'; ++*p) { /* there they are themselves, however many */
+        regex_set_add(&l->sum, '-', '-');
+        l->empty = false;
+    }
 }
 
 /* Two bytes that stand between sets: && of both, -- and ~~ of Rust alone.  0: there are none. */
@@ -297,7 +301,7 @@ static char operation(const char *p, const char *end, unsigned how)
 static int levels(struct level *level, int *top, struct regex_set *out, const char **p, const char *end, unsigned how,
                   const char **error)
 {
-    open_level(&level[0], p, end);
+    open_level(&level[0], p, end, how);
     for (;;) {
         struct level *l = &level[*top];
 
@@ -319,7 +323,7 @@ static int levels(struct level *level, int *top, struct regex_set *out, const ch
             if (*top + 1 == CLASS_DEPTH)
                 return fail(error, "[ ] nested too deeply");
             ++*p;
-            open_level(&level[++*top], p, end);
+            open_level(&level[++*top], p, end, how);
         } else if (operation(*p, end, how)) {
             join(l);
             l->all = l->sum;

@@ -92,12 +92,12 @@ struct tokenizer_model_row {
 };
 
 struct tokenizer_added {
-    /* In the tokenizer's arena.  Decoders take it as the normalizers make it; bytes: what ByteLevel makes of that. */
+    /* In the tokenizer's arena.  shown: what decoders take; bytes: what ByteLevel makes of that. */
     const char *content, *shown, *bytes;
     size_t n, shown_n, bytes_n;
     uint32_t id;
     bool special, normalized, single_word, lstrip, rstrip;
-    bool was_normalized; /* in one of its entries: decoders go by that */
+    bool was_normalized; /* in one of its entries: where decoders do not take all as they are they go by that */
 };
 
 /* What to look for in a text: added tokens, ascending by their bytes. */

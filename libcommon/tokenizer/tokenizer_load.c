@@ -369,22 +369,6 @@ static int load(struct tokenizer_loader *l, struct tokenizer_part *part, const s
     return 0;
 }
 
-int tokenizer_config_tree(const struct tokenizer_source *s, struct arena *keep, const struct json_value **config, struct err *err)
-{
-    static const char file[] = "tokenizer_config.json";
-    size_t dir_n = (size_t)(tokenizer_base_name(s->name) - s->name);
-    char *name;
-
-    *config = NULL;
-    if (!s->config)
-        return 0;
-    name = arena_alloc(keep, dir_n + sizeof file);
-    memcpy(name, s->name, dir_n);
-    memcpy(name + dir_n, file, sizeof file);
-    *config = json_tree(keep, s->config, s->config_n, name, err);
-    return *config ? 0 : -1;
-}
-
 bool tokenizer_is_json(const struct tokenizer_source *s)
 {
     struct json j;

@@ -313,6 +313,19 @@ static char *beside(const char *file, size_t dir_n, const char *name)
     return path;
 }
 
+int tokenizer_config_tree(const struct tokenizer_source *s, struct arena *keep, const struct json_value **config, struct err *err)
+{
+    char *name;
+
+    *config = NULL;
+    if (!s->config)
+        return 0;
+    name = beside(s->name, (size_t)(tokenizer_base_name(s->name) - s->name), CONFIG);
+    *config = json_tree(keep, s->config, s->config_n, name, err);
+    free(name);
+    return *config ? 0 : -1;
+}
+
 char *tokenizer_merges_path(const char *file)
 {
     for (size_t i = 0; i < sizeof besides / sizeof *besides; i++)

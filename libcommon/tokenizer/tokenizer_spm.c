@@ -130,6 +130,12 @@ static const struct tokenizer_step_row *normalizer_of(const struct spm_info *inf
                                                                                                         : &normalizer;
 }
 
+static void begin_member(struct tokenizer_text *json)
+{
+    if (json->n > 1)
+        tokenizer_puts(json, ",");
+}
+
 /* Unknown and control pieces as members of a list of added tokens, as the classes of transformers have them: found in a text only
  * where they are looked for. */
 static void put_special(const struct spm *m, struct tokenizer_text *json)
@@ -142,7 +148,8 @@ static void put_special(const struct spm *m, struct tokenizer_text *json)
 
         if (type != SPM_UNKNOWN && type != SPM_CONTROL)
             continue;
-        tokenizer_puts(json, json->n > 1 ? ",{\"special\":true,\"content\":" : "{\"special\":true,\"content\":");
+        begin_member(json);
+        tokenizer_puts(json, "{\"special\":true,\"content\":");
         tokenizer_put_quoted(json, s, n);
         tokenizer_puts(json, "}");
     }
@@ -163,8 +170,9 @@ static int put_extra(const struct tokenizer_loader *l, const struct json_value *
     if (n < 0 || n > EXTRA_MOST)
         return err_set(l->err, "%s: tokenizer_config.json: extra_ids is %lld, not within 0..%d", l->name, (long long)n, EXTRA_MOST);
     while (n--) {
-        snprintf(text, sizeof text, ",{\"special\":true,\"lstrip\":true,\"rstrip\":true,\"content\":\"<extra_id_%d>\"}", (int)n);
-        tokenizer_puts(json, text + (json->n == 1));
+        begin_member(json);
+        snprintf(text, sizeof text, "{\"special\":true,\"lstrip\":true,\"rstrip\":true,\"content\":\"<extra_id_%d>\"}", (int)n);
+        tokenizer_puts(json, text);
     }
     return 0;
 }

@@ -290,6 +290,9 @@ static const struct {
     { "x", RANKS, NULL, NULL, "a+|b$", "aab b", "0 0 1" },
     { "x", RANKS, NULL, NULL, "a{1,2}+a|[ab]", "aaab", "0 0 0 1" },
     { "x", RANKS, NULL, NULL, "^a|b", "ab\nab", "0 1 1" },
+    /* an expression's ids are those of tiktoken 0.14 */
+    { "x", RANKS, NULL, NULL, "[--a]", "ba", "0" },
+    { "x", RANKS, NULL, NULL, "[^--a]", "ba", "1" },
     { "x", RANKS, NULL, NULL, "(?m)^a", "ab\nab", "0 0" },
     { "x", RANKS, NULL, NULL, "(?m)a$", "ab\na\na", "0 0" },
     { "x", RANKS, NULL, NULL, "(?s)a(?=.b)", "a\nb", "0" },

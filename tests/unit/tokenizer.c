@@ -17,14 +17,16 @@
 /* Those from MODELS on do not give every text back. */
 enum {
     GPT2, LLAMA3, QWEN, MODELS, CODER = MODELS, LLAMA2, PHI3, T5, /* tokenizer.json */
-    GPT2_GGUF, GPT2_ENCODER, GPT2_RANKS, LLAMA3_RANKS, QWEN_RANKS, QWEN_VOCAB, LLAMA2_GGUF, DEEPSEEK, BERT, CL100K, O200K, ALL
+    GPT2_GGUF, GPT2_ENCODER, GPT2_RANKS, LLAMA3_RANKS, QWEN_RANKS, QWEN_VOCAB, LLAMA2_GGUF, DEEPSEEK, BERT, CL100K, O200K,
+    LLAMA2_MODEL, T5_MODEL, MISTRAL, MISTRAL_MODEL, ALL
 };
 
 static const char *const folders[ALL] = {
     "gpt2", "llama3.1", "qwen2.5", "deepseek-coder", "llama2", "phi-3", "t5",
     "gpt2/ggml-vocab-gpt-2.gguf", "gpt2/encoder.json", "gpt2/gpt2.tiktoken", "llama3.1/tokenizer.model", "qwen2.5/qwen.tiktoken",
     "qwen2.5/vocab.json", "llama2/ggml-vocab-llama-spm.gguf", "deepseek-llm/ggml-vocab-deepseek-llm.gguf", "bert",
-    "openai/cl100k_base.tiktoken", "openai/o200k_base.tiktoken",
+    "openai/cl100k_base.tiktoken", "openai/o200k_base.tiktoken", "llama2/tokenizer.model", "t5/spiece.model", "mistral-v0.3/tokenizer.json",
+    "mistral-v0.3/tokenizer.model",
 };
 
 static struct model {
@@ -101,6 +103,7 @@ static void test_llama_cpp(void)
         [GPT2] = "gpt-2", [LLAMA3] = "llama-bpe", [QWEN] = "qwen2", [CODER] = "deepseek-coder", [LLAMA2] = "llama-spm",
         [PHI3] = "phi-3", [GPT2_GGUF] = "gpt-2", [GPT2_ENCODER] = "gpt-2", [GPT2_RANKS] = "gpt-2", [LLAMA3_RANKS] = "llama-bpe",
         [QWEN_RANKS] = "qwen2", [QWEN_VOCAB] = "qwen2", [LLAMA2_GGUF] = "llama-spm", [DEEPSEEK] = "deepseek-llm", [BERT] = "bert-bge",
+        [LLAMA2_MODEL] = "llama-spm",
     };
     static const char separator[] = "\n__ggml_vocab_test__\n";
     char path[200];
@@ -380,6 +383,9 @@ static void test_shared(void)
     test_same_fingerprint(QWEN, QWEN_RANKS);
     test_same_fingerprint(QWEN, QWEN_VOCAB);
     test_same_fingerprint(LLAMA2, LLAMA2_GGUF);
+    test_same_fingerprint(LLAMA2, LLAMA2_MODEL);
+    test_same_fingerprint(T5, T5_MODEL);
+    test_same_fingerprint(MISTRAL, MISTRAL_MODEL);
     test_corpora();
     for (int i = 0; i < ALL; i++) {
         tokenizer_encoder_free(models[i].e);
