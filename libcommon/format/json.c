@@ -109,22 +109,16 @@ static int32_t hex(const char *p, const char *end, int n)
     return v;
 }
 
-static const char short_escapes[] = "\"\\/bfnrt", short_values[] = "\"\\/\b\f\n\r\t";
+/* What stands behind a backslash to what it means. */
+static const char short_escapes[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t',
+};
 
-/* The escape at p (its backslash): the code point, *len bytes of it; or -1 where it is not one. */
-static int32_t escape(const char *p, const char *end, size_t *len)
+/* The escape \u at p: as escape(). */
+static int32_t unicode_escape(const char *p, const char *end, size_t *len)
 {
-    const char *found;
-    int32_t high, low;
+    int32_t high = hex(p + 2, end, 4), low;
 
-    if (end - p < 2)
-        return -1;
-    if (p[1] != 'u') {
-        found = memchr(short_escapes, p[1], sizeof short_escapes - 1);
-        *len = 2;
-        return found ? short_values[found - short_escapes] : -1;
-    }
-    high = hex(p + 2, end, 4);
     *len = 6;
     if (high < 0xd800 || high > 0xdfff)
         return high;
@@ -133,6 +127,18 @@ static int32_t escape(const char *p, const char *end, size_t *len)
     low = hex(p + 8, end, 4);
     *len = 12;
     return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + ((high - 0xd800) << 10 | (low - 0xdc00));
+}
+
+/* The escape at p (its backslash): the code point, *len bytes of it; or -1 where it is not one. */
+static inline int32_t escape(const char *p, const char *end, size_t *len)
+{
+    char value;
+
+    if (end - p < 2)
+        return -1;
+    value = short_escapes[(unsigned char)p[1]];
+    *len = 2;
+    return value ? value : p[1] == 'u' ? unicode_escape(p, end, len) : -1;
 }
 
 /* json_scan() for what is short, as most strings are: so far, or up to where it needs attention. */
@@ -362,26 +368,51 @@ int json_error(const struct json *j, const char *name, struct err *err)
     return err_set(err, "%s: byte %td: %s", name, j->p - j->start, j->error);
 }
 
+/* Copy up to the next backslash, or the end; that place.  As many bytes as are left of the string can be written. */
+static inline const char *copy_plain(const char *p, const char *end, char **out)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    char *o = *out;
+
+    for (; end - p >= 8; p += 8, o += 8) {
+        uint64_t w, slash, found;
+
+        memcpy(&w, p, 8);
+        memcpy(o, &w, 8);
+        slash = w ^ ones * '\\';
+        found = (slash - ones) & ~slash & high; /* exact up to the first */
+        if (found) {
+            *out = o + __builtin_ctzll(found) / 8;
+            return p + __builtin_ctzll(found) / 8;
+        }
+    }
+    while (p < end && *p != '\\')
+        *o++ = *p++;
+    *out = o;
+    return p;
+}
+
 size_t json_unescape(const struct json_raw *r, char *out)
 {
-    const char *p = r->s, *end = p + r->n, *stop;
+    const char *p = r->s, *end = p + r->n;
     char *o = out;
+    size_t len;
 
     if (!r->escaped) {
         if (r->n)
             memcpy(out, r->s, r->n);
         return r->n;
     }
-    for (; (stop = memchr(p, '\\', (size_t)(end - p))); ) {
-        size_t len, run = (size_t)(stop - p);
+    while ((p = copy_plain(p, end, &o)) < end) {
+        int32_t cp = escape(p, end, &len);
 
-        memcpy(o, p, run);
-        o += run;
-        o += utf8_encode((uint32_t)escape(stop, end, &len), o);
-        p = stop + len;
+        if (cp < 0x80)
+            *o++ = (char)cp;
+        else
+            o += utf8_encode((uint32_t)cp, o);
+        p += len;
     }
-    memcpy(o, p, (size_t)(end - p));
-    return (size_t)(o - out) + (size_t)(end - p);
+    return (size_t)(o - out);
 }
 
 bool json_is(const struct json_raw *r, const char *s)

@@ -236,7 +236,8 @@ PREPROCESS = [("preprocess_data_fast.py", lambda workers: ["--use-gigatoken"], 1
 
 def megatron_round(model, text, d, workers, got):
     got["lmtokenize | lmshard"].append(pipe(model, [text], d + "/ours", workers))
-    got["the encoder alone"].append(figure("ours", os.path.join(T, "gpt2/tokenizer.json"), text, workers, 1000)[1:2])
+    mb, rate, _ = figure("ours", os.path.join(T, "gpt2/tokenizer.json"), text, workers, 1000)
+    got["the encoder alone"].append((rate * os.path.getsize(text) / 1e6 / mb,)) # of the file, as the others
     for tool, options, mb in PREPROCESS:
         few = "%s/%d.jsonl" % (d, mb)
         rate = megatron_rate(tool, options(workers), model, few, d + "/peer", workers)
